@@ -1,0 +1,43 @@
+import type { Slot } from '../pci/slot.js';
+
+/**
+ * What a host knows of a function beyond its configuration space. A key that is left out is not known; `null`
+ * means known to be none.
+ */
+export interface FunctionFacts {
+  /** As the system remembers them, for a function that must not be read now. */
+  readonly ids?: { readonly vendor: number; readonly device: number; readonly classCode: number };
+  /** The bound driver. */
+  readonly driver?: string | null;
+  /** Whether that driver quiesces the function at shutdown, as far as can be known. */
+  readonly driverShutdown?: 'likely' | 'unknown';
+  /** Linux's enable count. */
+  readonly enabled?: number;
+  /** As the kernel names it, D3cold included. */
+  readonly powerState?: 'D0' | 'D1' | 'D2' | 'D3hot' | 'D3cold' | 'unknown';
+  readonly runtimeStatus?: string;
+  readonly numaNode?: number;
+  readonly iommuGroup?: number | null;
+  /** As sysfs says: `identity`, `DMA`, `DMA-FQ`, … */
+  readonly iommuDomain?: string;
+  /** `flr`, `af_flr`, `pm`, `bus`, … in the order in which the kernel would try them. */
+  readonly resetMethods?: readonly string[];
+  readonly physfn?: Slot | null;
+  readonly numVfs?: number;
+  readonly bootVga?: boolean;
+  /** What would be lost with this function: the root file system, swap, the console. */
+  readonly holds?: readonly ('root' | 'swap' | 'console')[];
+}
+
+/** What a host knows of the machine. A key that is left out is not known. */
+export interface MachineFacts {
+  /** True for a kernel that is running now and could panic: sysfs on the real /sys, a simulated kernel. */
+  readonly liveKernel?: boolean;
+  readonly lockdown?: 'none' | 'integrity' | 'confidentiality';
+  /** An IOMMU is present and translating for at least one group. */
+  readonly iommu?: boolean;
+  readonly captureKernelLoaded?: boolean;
+  readonly kexecKernelLoaded?: boolean;
+  /** The loaded capture kernel was wrapped, or its initramfs has the hook. */
+  readonly captureKernelProtected?: boolean;
+}

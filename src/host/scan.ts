@@ -1,0 +1,79 @@
+import { ConfigImage } from '../pci/config-image.js';
+import { absent, decodeSteps } from '../pci/decode.js';
+import { ShootdownError } from '../pci/error.js';
+import type { PciFunction } from '../pci/function.js';
+import type { Slot } from '../pci/slot.js';
+import { buildTopology, type Topology } from '../pci/topology.js';
+import type { FunctionFacts, MachineFacts } from './facts.js';
+import { type Host, readRange } from './port.js';
+
+/** A machine as it was read: the input of audit and plan. */
+export interface Machine {
+  readonly host: string;
+  readonly topology: Topology;
+  readonly facts: ReadonlyMap<Slot, FunctionFacts>;
+  readonly machineFacts: MachineFacts;
+  /** What could not be read or was not sound, in one line each. */
+  readonly notes: readonly string[];
+}
+
+export interface ScanOptions {
+  /** Also read what only an audit needs: the extended capability list. Default true. */
+  readonly extended?: boolean;
+  /** Called after each function. */
+  readonly onProgress?: (done: number, total: number) => void;
+}
+
+/**
+ * Reads every function of a host. One that cannot be read is in the result as such; only a host that fails as a
+ * whole rejects.
+ */
+export async function scan(host: Host, options: ScanOptions = {}): Promise<Machine> {
+  const slots = await host.slots();
+  const functions: PciFunction[] = [];
+  const facts = new Map<Slot, FunctionFacts>();
+  const notes: string[] = [];
+  for (const slot of slots) {
+    const known = (await host.facts?.(slot)) ?? {};
+    facts.set(slot, known);
+    functions.push(await scanFunction(host, slot, known, options, notes));
+    options.onProgress?.(functions.length, slots.length);
+  }
+  const machineFacts = (await host.machineFacts?.()) ?? {};
+  return {
+    host: host.name,
+    topology: buildTopology(functions),
+    facts,
+    machineFacts,
+    notes: [...host.notes, ...notes],
+  };
+}
+
+async function scanFunction(
+  host: Host,
+  slot: Slot,
+  facts: FunctionFacts,
+  options: ScanOptions,
+  notes: string[],
+): Promise<PciFunction> {
+  // Reading a function without power would wake it or hang.
+  if (facts.powerState === 'D3cold') return { ...absent(slot, new ConfigImage(64), 'd3cold'), ...facts.ids };
+  let image = new ConfigImage(64);
+  try {
+    image = new ConfigImage(await host.visibleBytes(slot));
+    const steps = decodeSteps(slot, image, options);
+    for (;;) {
+      const step = steps.next();
+      if (step.done) {
+        for (const note of step.value.notes) notes.push(`${slot}: ${note.text}`);
+        return step.value;
+      }
+      const { offset, length } = step.value;
+      image.set(offset, await readRange(host, slot, offset, length));
+    }
+  } catch (error) {
+    if (!(error instanceof ShootdownError)) throw error;
+    notes.push(error.message);
+    return absent(slot, image, 'unreadable');
+  }
+}
