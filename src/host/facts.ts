@@ -16,6 +16,8 @@ export interface FunctionFacts {
   /** As the kernel names it, D3cold included. */
   readonly powerState?: 'D0' | 'D1' | 'D2' | 'D3hot' | 'D3cold' | 'unknown';
   readonly runtimeStatus?: string;
+  /** Reading its configuration space would wake it, or a bridge above it. */
+  readonly asleep?: boolean;
   readonly numaNode?: number;
   readonly iommuGroup?: number | null;
   /** As sysfs says: `identity`, `DMA`, `DMA-FQ`, … */

@@ -34,6 +34,8 @@ export interface Host {
   readonly actions?: HostActions;
   /** Names this machine for the lock that keeps two runs apart; without it no lock is taken. */
   readonly lockName?: string;
+  /** No more access to this function is planned for now: let go of what is held for it. */
+  release?(slot: Slot): void;
   close(): Promise<void>;
 }
 

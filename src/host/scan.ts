@@ -20,6 +20,8 @@ export interface Machine {
 export interface ScanOptions {
   /** Also read what only an audit needs: the extended capability list. Default true. */
   readonly extended?: boolean;
+  /** Functions that will be accessed again soon; the host may let go of the others. */
+  readonly keep?: (fn: PciFunction) => boolean;
   /** Called after each function. */
   readonly onProgress?: (done: number, total: number) => void;
 }
@@ -36,7 +38,9 @@ export async function scan(host: Host, options: ScanOptions = {}): Promise<Machi
   for (const slot of slots) {
     const known = (await host.facts?.(slot)) ?? {};
     facts.set(slot, known);
-    functions.push(await scanFunction(host, slot, known, options, notes));
+    const fn = await scanFunction(host, slot, known, options, notes);
+    functions.push(fn);
+    if (!options.keep?.(fn)) host.release?.(slot);
     options.onProgress?.(functions.length, slots.length);
   }
   const machineFacts = (await host.machineFacts?.()) ?? {};
@@ -56,8 +60,9 @@ async function scanFunction(
   options: ScanOptions,
   notes: string[],
 ): Promise<PciFunction> {
-  // Reading a function without power would wake it or hang.
-  if (facts.powerState === 'D3cold') return { ...absent(slot, new ConfigImage(64), 'd3cold'), ...facts.ids };
+  // Reading a function without power would wake it or hang, and reading one that sleeps wakes it, too.
+  const asleep = facts.powerState === 'D3cold' ? 'd3cold' : facts.asleep ? 'suspended' : undefined;
+  if (asleep) return { ...absent(slot, new ConfigImage(64), asleep), ...facts.ids };
   let image = new ConfigImage(64);
   try {
     image = new ConfigImage(await host.visibleBytes(slot));

@@ -13,13 +13,13 @@ export interface ConfigRange {
  */
 export class ConfigImage {
   readonly visible: VisibleBytes;
-  readonly #bytes: Uint8Array;
-  readonly #known: Uint8Array;
+  /** Both grow with what is known, since most of 4096 bytes is never looked at. */
+  #bytes = new Uint8Array(64);
+  /** One for each byte that is known. */
+  #known = new Uint8Array(64);
 
   constructor(visible: VisibleBytes) {
     this.visible = visible;
-    this.#bytes = new Uint8Array(visible);
-    this.#known = new Uint8Array(visible / 8);
   }
 
   /** An image of which every byte is known. */
@@ -32,31 +32,45 @@ export class ConfigImage {
 
   /** Records bytes that were read; what lies beyond the visible part is dropped. */
   set(offset: number, bytes: Uint8Array): void {
-    const end = Math.min(offset + bytes.length, this.visible);
-    for (let at = offset; at < end; at++) {
-      this.#bytes[at] = bytes[at - offset] ?? 0;
-      this.#known[at >> 3] = (this.#known[at >> 3] ?? 0) | (1 << (at & 7));
-    }
+    const length = Math.min(bytes.length, this.visible - offset);
+    if (length <= 0) return;
+    if (offset + length > this.#bytes.length) this.#grow(offset + length);
+    this.#bytes.set(length < bytes.length ? bytes.subarray(0, length) : bytes, offset);
+    this.#known.fill(1, offset, offset + length);
   }
 
   has(offset: number, length: number): boolean {
     if (offset < 0 || offset + length > this.visible) return false;
-    for (let at = offset; at < offset + length; at++) {
-      if (((this.#known[at >> 3] ?? 0) & (1 << (at & 7))) === 0) return false;
-    }
+    for (let at = offset; at < offset + length; at++) if (this.#known[at] !== 1) return false;
     return true;
   }
 
   /** Little-endian, unsigned; `undefined` where a byte of it is not known. */
   read(offset: number, width: 1 | 2 | 4): number | undefined {
     if (!this.has(offset, width)) return undefined;
-    let value = 0;
-    for (let at = width - 1; at >= 0; at--) value = value * 256 + (this.#bytes[offset + at] ?? 0);
-    return value;
+    const bytes = this.#bytes;
+    const low = bytes[offset] ?? 0;
+    if (width === 1) return low;
+    const word = low | ((bytes[offset + 1] ?? 0) << 8);
+    if (width === 2) return word;
+    return (word | ((bytes[offset + 2] ?? 0) << 16) | ((bytes[offset + 3] ?? 0) << 24)) >>> 0;
   }
 
   /** A copy of the bytes; unknown ones are zero. */
   bytes(): Uint8Array {
-    return this.#bytes.slice();
+    const copy = new Uint8Array(this.visible);
+    copy.set(this.#bytes);
+    return copy;
+  }
+
+  #grow(length: number): void {
+    let size = this.#bytes.length;
+    while (size < length) size *= 2;
+    const bytes = new Uint8Array(size);
+    const known = new Uint8Array(size);
+    bytes.set(this.#bytes);
+    known.set(this.#known);
+    this.#bytes = bytes;
+    this.#known = known;
   }
 }

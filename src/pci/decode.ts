@@ -24,10 +24,10 @@ export function* decodeSteps(
   image: ConfigImage,
   options: DecodeOptions = {},
 ): Generator<ConfigRange, PciFunction, void> {
-  if (!image.has(0, 64)) yield { offset: 0, length: 64 };
+  const readable = yield* readHeader(image);
   // A virtual function reads vendor ID ffff and is there all the same; Command and Status are never both ones.
   const commandStatus = image.read(regs.PCI_COMMAND, 4);
-  if (commandStatus === undefined) return absent(slot, image, 'unreadable');
+  if (!readable || commandStatus === undefined) return absent(slot, image, 'unreadable');
   if (commandStatus === 0xffff_ffff) return absent(slot, image, 'all-ones');
 
   const header = image.read(regs.PCI_HEADER_TYPE, 1) ?? 0;
@@ -109,6 +109,17 @@ export function absent(slot: Slot, image: ConfigImage, presence: Exclude<Presenc
   };
 }
 
+/** Reads the header; false if too little of it can be had. */
+function* readHeader(image: ConfigImage): Generator<ConfigRange, boolean, void> {
+  if (!image.has(0, 64)) yield { offset: 0, length: 64 };
+  if (image.has(0, 64)) return true;
+  // A dump may have a hole in the header and go on behind it: what is around the hole still counts.
+  for (let offset = 0; offset <= 64 && offset < image.visible; offset += 4) {
+    if (!image.has(offset, 4)) yield { offset, length: 4 };
+  }
+  return image.has(0, 16) && (image.has(60, 4) || image.has(64, 4));
+}
+
 function decodeBridge(image: ConfigImage, headerType: number): Bridge | null {
   const isType1 = headerType === regs.PCI_HEADER_TYPE_BRIDGE;
   if (!isType1 && headerType !== regs.PCI_HEADER_TYPE_CARDBUS) return null;
@@ -133,7 +144,9 @@ function* walkCapabilities(
   const first =
     headerType === regs.PCI_HEADER_TYPE_CARDBUS ? regs.PCI_CB_CAPABILITY_LIST : regs.PCI_CAPABILITY_LIST;
   const been = new Set<number>();
-  let offset = (image.read(first, 1) ?? 0) & ~3;
+  const pointer = image.read(first, 1);
+  if (pointer === undefined) return false;
+  let offset = pointer & ~3;
   while (offset !== 0) {
     if (been.has(offset)) {
       note(found, 'capability-loop', offset, 'the capability list comes back to where it was');

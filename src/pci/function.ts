@@ -14,6 +14,7 @@ export type Presence =
   | 'present'
   | 'all-ones' // the dword at offset 4 reads ffffffff: gone, or the link to it is down
   | 'd3cold' // without power; never read
+  | 'suspended' // asleep by runtime power management; reading would wake it, so it was not read
   | 'unreadable'; // the host refused, or has fewer than the 64 bytes of a header
 
 export interface PowerManagement {

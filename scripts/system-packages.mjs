@@ -1,0 +1,8 @@
+// What tests need from the system: the command that shows that it is there, Debian's package, and who needs it.
+export const SYSTEM_PACKAGES = [
+  {
+    command: 'lspci',
+    package: 'pciutils',
+    suites: 'comparison of dumps and of sysfs trees with lspci; benchmarks against lspci and setpci',
+  },
+];

@@ -1,0 +1,75 @@
+import type { Command } from 'commander';
+import { namesFor } from '../../host/pci-ids-file.js';
+import { scan } from '../../host/scan.js';
+import { type Audit, audit } from '../../quiesce/audit.js';
+import { type JumpPath, SEVERITIES, type Severity } from '../../quiesce/findings.js';
+import { auditJson } from '../../report/audit-json.js';
+import { auditText } from '../../report/audit-text.js';
+import { EXIT, type ExitStatus } from '../exit.js';
+import { openHost } from '../hosts.js';
+import type { Io } from '../io.js';
+import {
+  type CommonOptions,
+  checkSelects,
+  choice,
+  jsonText,
+  readPolicy,
+  selection,
+  withHost,
+  withPolicy,
+} from '../options.js';
+
+interface AuditOptions extends CommonOptions {
+  readonly for: JumpPath;
+  readonly failOn: Severity | 'never';
+  readonly all?: boolean;
+}
+
+export function auditCommand(
+  program: Command,
+  run: (action: (io: Io) => Promise<ExitStatus>) => Promise<void>,
+): void {
+  withPolicy(withHost(program.command('audit')))
+    .description('say which functions could still hit the next kernel')
+    .addOption(choice('--for <path>', 'the jump that is meant', ['normal', 'crash'], 'crash'))
+    .addOption(
+      choice('--fail-on <severity>', 'exit 2 from this severity on', [...SEVERITIES, 'never'], 'error'),
+    )
+    .option('-a, --all', 'also list quiet functions and explain every finding')
+    .action((options: AuditOptions) => run((io) => runAudit(options, io)));
+}
+
+async function runAudit(options: AuditOptions, io: Io): Promise<ExitStatus> {
+  const policy = readPolicy(options.policy);
+  const select = selection(options);
+  const host = await openHost(options, { write: false });
+  try {
+    const machine = await scan(host, { onProgress: io.progress('reading') });
+    checkSelects(machine.topology, select);
+    const whole = audit(machine, policy, options.for);
+    const audited: Audit = select ? only(whole, (fn) => select(fn)) : whole;
+    if (options.json) {
+      io.out(jsonText(auditJson(audited)));
+    } else {
+      const names = namesFor(audited.functions.map(({ node }) => node.function));
+      io.out(auditText(audited, { names, style: io.style, all: options.all ?? false }));
+    }
+    return fails(audited, options.failOn) ? EXIT.findings : EXIT.clean;
+  } finally {
+    await host.close();
+  }
+}
+
+/** The part of an audit that is about some functions and the machine. */
+function only(whole: Audit, select: (fn: Audit['functions'][number]['node']['function']) => boolean): Audit {
+  const functions = whole.functions.filter(({ node }) => select(node.function));
+  const slots = new Set(functions.map(({ node }) => node.function.slot));
+  const findings = whole.findings.filter(({ slot }) => slot === null || slots.has(slot));
+  return { ...whole, functions, findings };
+}
+
+function fails(audited: Audit, failOn: AuditOptions['failOn']): boolean {
+  if (failOn === 'never') return false;
+  const from = SEVERITIES.indexOf(failOn);
+  return audited.findings.some(({ severity }) => SEVERITIES.indexOf(severity) <= from);
+}

@@ -1,0 +1,112 @@
+import type { Command } from 'commander';
+import { namesFor } from '../../host/pci-ids-file.js';
+import { scan } from '../../host/scan.js';
+import { compareSlots, type Slot } from '../../pci/slot.js';
+import { audit } from '../../quiesce/audit.js';
+import { defaultPolicy } from '../../quiesce/default-policy.js';
+import { makePlan } from '../../quiesce/plan.js';
+import { restore } from '../../quiesce/restore.js';
+import { deviceShootdown, scanForPlan } from '../../quiesce/shootdown.js';
+import { headline, liveTable } from '../../report/audit-text.js';
+import { journalText, restoreText } from '../../report/journal-report.js';
+import { type JumpWriter, writersTable } from '../../report/jump-text.js';
+import { planText } from '../../report/plan-report.js';
+import { paragraph } from '../../report/table.js';
+import { createMachine, type JumpResult, type SimMachine, type StrayWrite } from '../../sim/index.js';
+import { EXIT, type ExitStatus } from '../exit.js';
+import type { Io } from '../io.js';
+
+const BUSY_TICKS = 500;
+
+export function demoCommand(program: Command, run: (action: (io: Io) => Promise<ExitStatus>) => Promise<void>): void {
+  program
+    .command('demo')
+    .description('show on a simulated machine what a jump breaks, and how it is prevented')
+    .option('--machine <name>', 'which simulated machine', 'server')
+    .action((options: { machine: string }) => run((io) => runDemo(options.machine, io)));
+}
+
+async function runDemo(name: string, io: Io): Promise<ExitStatus> {
+  const { style } = io;
+  const say = (text: string) => io.out(`${paragraph(text, 0, style)}\n`);
+  const title = (text: string) => io.out(`\n${style.bold(text)}\n`);
+  const policy = defaultPolicy();
+
+  const plain = machineAtWork(name);
+  const machine = await scan(plain.host);
+  const audited = audit(machine, policy, 'crash');
+  const functions = audited.functions.map(({ node }) => node.function);
+  const names = namesFor(functions);
+  const writersText = (writers: readonly JumpWriter[]) => io.out(`${writersTable(writers, machine, names, style)}\n`);
+  title('1. A machine at work, simulated');
+  say(headline(audited));
+  io.out(`${liveTable(audited, { names, style })}\n`);
+
+  title('2. It panics, and kexec jumps into the capture kernel: nobody stops a device');
+  const hit = await plain.jump({ path: 'crash' });
+  say(whatBroke(hit));
+  writersText(writersOf(hit.writes));
+
+  title('3. The plan of a shootdown between the two kernels');
+  io.out(planText(makePlan(machine, policy, { at: 'between' }), { style, brief: true }));
+
+  title('4. The same machine panics again, and the plan is performed');
+  const spared = machineAtWork(name);
+  let gatedAt = 0;
+  const shot = await spared.jump({
+    path: 'crash',
+    between: async (host) => {
+      const { journal } = await deviceShootdown(host, { at: 'between', clock: spared.clock });
+      io.out(journalText(journal, { style, brief: true }));
+      gatedAt = spared.now;
+    },
+  });
+  const after = shot.writes.filter(({ tick }) => tick > gatedAt);
+  say(`${shot.writes.length} writes came through before it was done, ${after.length} after. ${whatBroke(shot)}`);
+  if (after.length > 0) writersText(writersOf(after));
+
+  title('5. Before a jump on purpose: stop what has no driver, and take it back');
+  const taken = machineAtWork(name);
+  const before = taken.snapshot();
+  const { journal } = await deviceShootdown(taken.host, { at: 'before', clock: taken.clock });
+  io.out(journalText(journal, { style, brief: true }));
+  const now = { machine: await scanForPlan(taken.host), clock: taken.clock };
+  const entries = await restore(taken.host, journal, now);
+  io.out(restoreText(entries, { style, brief: true }));
+  const same = entries.every(({ slot }) => sameBytes(before.get(slot), taken.snapshot().get(slot)));
+  if (same) say('Every function that was touched has the configuration space that it had before, byte for byte.');
+  io.out(`\n${style.dim('Next: shootdown audit looks at this machine, and only reads.')}\n`);
+  return same && shot.verdict === 'clean' ? EXIT.clean : EXIT.failed;
+}
+
+/** Always in the same state: each act starts from it. */
+function machineAtWork(name: string): SimMachine {
+  const machine = createMachine(name);
+  machine.run(BUSY_TICKS);
+  return machine;
+}
+
+function whatBroke({ corrupted, storms, dump, stuckOn, verdict }: JumpResult): string {
+  const parts: string[] = [];
+  if (corrupted.length > 0) parts.push(`${corrupted.length} pages of the next kernel are not what it put there.`);
+  if (dump && dump.torn.length > 0) {
+    parts.push(`${dump.torn.length} of ${dump.pages} pages changed while the dump was saved: it shows no one moment.`);
+  }
+  for (const { line, slots } of storms) parts.push(`Interrupt line ${line} was given up (nobody cared): ${slots.join(', ')}.`);
+  if (stuckOn !== null) parts.push(`It went no further than ${stuckOn}.`);
+  return parts.length > 0 ? parts.join(' ') : `The next kernel is ${verdict}: nothing of it, nor of the dump, was hit.`;
+}
+
+function writersOf(writes: readonly StrayWrite[]): JumpWriter[] {
+  const writers = new Map<Slot, JumpWriter>();
+  for (const { slot, address, broke } of writes) {
+    const known = writers.get(slot) ?? { slot, count: 0, firstAddress: address, broke: [] };
+    const regions = broke === null || known.broke.includes(broke) ? known.broke : [...known.broke, broke];
+    writers.set(slot, { ...known, count: known.count + 1, broke: regions });
+  }
+  return [...writers.values()].sort((a, b) => compareSlots(a.slot, b.slot));
+}
+
+function sameBytes(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
+  return a !== undefined && b !== undefined && Buffer.compare(a, b) === 0;
+}

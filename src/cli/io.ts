@@ -1,0 +1,59 @@
+import { createColors } from 'picocolors';
+import type { Style } from '../report/table.js';
+
+/** Where a command reads its surroundings and writes what it has to say. */
+export interface Io {
+  readonly env: NodeJS.ProcessEnv;
+  readonly style: Style;
+  out(text: string): void;
+  /** Diagnostics: standard error. */
+  err(text: string): void;
+  /** Shown on a terminal only, on one line that the next output clears. */
+  progress(what: string): (done: number, total: number) => void;
+  /** Aborts when the user or the system asks to stop. */
+  readonly signal: AbortSignal;
+}
+
+const PROGRESS_FROM = 200;
+
+export function processIo(signal: AbortSignal): Io {
+  const { stdout, stderr, env } = process;
+  const colors = createColors(stdout.isTTY && !env['NO_COLOR'] && env['TERM'] !== 'dumb');
+  let shown = false;
+  const clear = () => {
+    if (shown) stderr.write('\r\x1b[K');
+    shown = false;
+  };
+  return {
+    env,
+    signal,
+    style: {
+      width: Math.max(60, stdout.isTTY ? stdout.columns : Number(env['COLUMNS']) || 120),
+      bold: colors.bold,
+      dim: colors.dim,
+      red: colors.red,
+      yellow: colors.yellow,
+      green: colors.green,
+    },
+    out(text) {
+      clear();
+      stdout.write(text);
+    },
+    err(text) {
+      clear();
+      stderr.write(text);
+    },
+    progress(what) {
+      let last = 0;
+      return (done, total) => {
+        if (!stderr.isTTY || total < PROGRESS_FROM) return;
+        const percent = Math.floor((done * 100) / total);
+        if (percent === last && done < total) return;
+        last = percent;
+        shown = true;
+        stderr.write(`\r${what} ${done}/${total} (${percent} %)`);
+        if (done >= total) clear();
+      };
+    },
+  };
+}

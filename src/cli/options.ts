@@ -1,0 +1,87 @@
+import { readFileSync } from 'node:fs';
+import { type Command, Option } from 'commander';
+import { ShootdownError } from '../pci/error.js';
+import type { PciFunction } from '../pci/function.js';
+import { matchesId, matchesSlot, parseIdSelector, parseSlotSelector } from '../pci/selector.js';
+import type { Topology } from '../pci/topology.js';
+import { defaultPolicy } from '../quiesce/default-policy.js';
+import { type Policy, parsePolicy } from '../quiesce/policy.js';
+import type { HostOptions } from './hosts.js';
+
+export interface SelectorOptions {
+  readonly s?: string;
+  readonly d?: string;
+}
+
+export interface CommonOptions extends HostOptions, SelectorOptions {
+  readonly policy?: string;
+  readonly json?: boolean;
+}
+
+/** The options that every command on a host has. */
+export function withHost(command: Command): Command {
+  return command
+    .option('--host <host>', 'sysfs[:ROOT], dump:FILE or sim:NAME (default: sysfs)')
+    .option('-F, --file <file>', 'read the output of lspci -x, -xxx or -xxxx from a file')
+    .option('-s <slot>', 'only these slots: [[[[domain]:]bus]:][device][.[function]], as lspci')
+    .option('-d <ids>', 'only these ids: [vendor]:[device][:class[:prog-if]], as lspci')
+    .option('--json', 'print one JSON object');
+}
+
+export function withPolicy(command: Command): Command {
+  return command.option(
+    '--policy <file>',
+    'policy to apply (default: the one that ships, policies/default.json)',
+  );
+}
+
+export function choice(
+  flags: string,
+  description: string,
+  values: readonly string[],
+  fallback?: string,
+): Option {
+  const option = new Option(flags, description).choices(values);
+  return fallback === undefined ? option : option.default(fallback);
+}
+
+export function readPolicy(path: string | undefined): Policy {
+  return path === undefined ? defaultPolicy() : parsePolicy(readText(path), path);
+}
+
+const TEXT_MAX = 64 * 1024 * 1024;
+
+/** Reads a file of text; the error says what to do. */
+export function readText(path: string): string {
+  try {
+    const bytes = readFileSync(path);
+    if (bytes.length > TEXT_MAX) throw new ShootdownError('bad-input', `${path}: larger than 64 MiB`);
+    return bytes.toString('utf8');
+  } catch (cause) {
+    if (cause instanceof ShootdownError) throw cause;
+    const { code, message } = cause as NodeJS.ErrnoException;
+    if (code === 'ENOENT') throw new ShootdownError('not-found', `${path}: no such file`, { cause });
+    if (code === 'EACCES')
+      throw new ShootdownError('no-permission', `${path}: no permission to read it`, { cause });
+    if (code === 'EISDIR') throw new ShootdownError('bad-input', `${path}: a folder, not a file`, { cause });
+    throw new ShootdownError('io', `${path}: ${message}`, { cause });
+  }
+}
+
+/** The functions that -s and -d select; without them all. One that selects nothing is an error. */
+export function selection(options: SelectorOptions): ((fn: PciFunction) => boolean) | undefined {
+  if (options.s === undefined && options.d === undefined) return undefined;
+  const slot = options.s === undefined ? undefined : parseSlotSelector(options.s);
+  const id = options.d === undefined ? undefined : parseIdSelector(options.d);
+  return (fn) => (!slot || matchesSlot(slot, fn.slot)) && (!id || matchesId(id, fn));
+}
+
+export function checkSelects(topology: Topology, select: ((fn: PciFunction) => boolean) | undefined): void {
+  if (!select) return;
+  for (const { function: fn } of topology.nodes.values()) if (select(fn)) return;
+  throw new ShootdownError('not-found', 'no function matches the selector: shootdown audit --all lists them');
+}
+
+export function jsonText(value: object): string {
+  return `${JSON.stringify(value, null, 2)}\n`;
+}

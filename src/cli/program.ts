@@ -1,0 +1,27 @@
+import { Command } from 'commander';
+import { VERSION } from '../version.js';
+import { applyCommand } from './commands/apply.js';
+import { auditCommand } from './commands/audit.js';
+import { demoCommand } from './commands/demo.js';
+import { planCommand } from './commands/plan.js';
+import { restoreCommand } from './commands/restore.js';
+import type { ExitStatus } from './exit.js';
+import type { Io } from './io.js';
+
+/** The whole command line; `run` performs the one command that was given. */
+export function makeProgram(run: (action: (io: Io) => Promise<ExitStatus>) => Promise<void>): Command {
+  const program = new Command('shootdown')
+    .description(
+      'Makes a kexec jump safe: finds, stops and verifies PCI functions that could hit the next kernel.',
+    )
+    .version(VERSION, '-V, --version')
+    .showHelpAfterError('(shootdown --help, or shootdown COMMAND --help)')
+    .exitOverride();
+  auditCommand(program, run);
+  planCommand(program, run);
+  applyCommand(program, run);
+  restoreCommand(program, run);
+  demoCommand(program, run);
+  for (const command of program.commands) command.exitOverride();
+  return program;
+}

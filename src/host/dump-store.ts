@@ -1,0 +1,134 @@
+import { compareSlots, formatSlot, hex, type Slot } from '../pci/slot.js';
+import type { DumpBlock, DumpedFunction } from './dump-block.js';
+import type { DumpNotes } from './dump-notes.js';
+
+interface Stored {
+  bytes: Uint8Array;
+  known: Uint8Array | null;
+  complete: boolean;
+}
+
+const SLAB_BYTES = 1 << 20;
+/** As many as a PCI segment can have: bounds the memory that a hostile file can take. */
+const FUNCTIONS_MAX = 65_536;
+const NOTHING = new Uint8Array(0);
+
+/** The functions of a dump: of a slot that comes more than once, the last complete one. */
+export class DumpStore {
+  readonly #notes: DumpNotes;
+  readonly #functions = new Map<number, Stored>();
+  readonly #rowless = new Map<number, DumpedFunction>();
+  #slab = NOTHING;
+  #repeats = 0;
+  #firstRepeat = '';
+  #tooMany = 0;
+
+  constructor(notes: DumpNotes) {
+    this.#notes = notes;
+  }
+
+  /** Takes what a block holds. */
+  add(block: DumpBlock): void {
+    const { key } = block;
+    if (block.reach === 0) {
+      if (block.proper && this.#rowless.size < FUNCTIONS_MAX) {
+        this.#rowless.set(key, { bytes: NOTHING, known: null });
+      }
+      return;
+    }
+    const slot = slotOfKey(key);
+    if (!block.complete) this.#notes.add(`${slot}: ${missing(block)}`);
+    if (block.contradictory) {
+      this.#notes.add(
+        `${slot}: rows contradict each other (header in line ${block.line}); the last one counts`,
+      );
+    }
+    const before = this.#functions.get(key);
+    if (!before && this.#functions.size >= FUNCTIONS_MAX) {
+      this.#tooMany++;
+      return;
+    }
+    if (before) {
+      if (this.#repeats++ === 0) this.#firstRepeat = `${slot} in line ${block.line}`;
+      if (before.complete && !block.complete) return;
+    }
+    const bytes = this.#keep(block.bytes.subarray(0, block.reach), before?.bytes);
+    this.#functions.set(key, { bytes, known: block.known(), complete: block.complete });
+  }
+
+  /** Number of functions of which at least one byte is known, and of header lines without any. */
+  get counts(): { readonly functions: number; readonly rowless: number } {
+    return { functions: this.#functions.size, rowless: this.#rowless.size };
+  }
+
+  /** All functions in slot order; empty unless a byte of at least one is known. */
+  finish(): Map<Slot, DumpedFunction> {
+    const found = new Map<Slot, DumpedFunction>();
+    if (this.#functions.size === 0) return found;
+    let rowless = 0;
+    const slots: Slot[] = [];
+    for (const [key, stored] of this.#functions) {
+      const slot = slotOfKey(key);
+      slots.push(slot);
+      found.set(slot, stored);
+    }
+    for (const [key, nothing] of this.#rowless) {
+      if (this.#functions.has(key)) continue;
+      rowless++;
+      const slot = slotOfKey(key);
+      slots.push(slot);
+      found.set(slot, nothing);
+    }
+    this.#note(rowless);
+    slots.sort(compareSlots);
+    return new Map(slots.map((slot) => [slot, found.get(slot) ?? { bytes: NOTHING, known: null }]));
+  }
+
+  #note(rowless: number): void {
+    if (rowless > 0) this.#notes.add(`functions with a header line but no hex rows: ${rowless}`);
+    if (this.#repeats > 0) {
+      const first = this.#firstRepeat;
+      this.#notes.add(
+        `functions that come again: ${this.#repeats}, the first of them ${first}; of each slot the last complete one counts`,
+      );
+    }
+    if (this.#tooMany > 0) {
+      this.#notes.add(`more than ${FUNCTIONS_MAX} functions: ${this.#tooMany} were left out`);
+    }
+  }
+
+  #keep(bytes: Uint8Array, reuse: Uint8Array | undefined): Uint8Array {
+    if (reuse && reuse.length >= bytes.length) {
+      reuse.set(bytes);
+      return reuse.subarray(0, bytes.length);
+    }
+    if (this.#slab.length < bytes.length) this.#slab = new Uint8Array(SLAB_BYTES);
+    const kept = this.#slab.subarray(0, bytes.length);
+    this.#slab = this.#slab.subarray(bytes.length);
+    kept.set(bytes);
+    return kept;
+  }
+}
+
+/** A slot as one number, which is exact for any domain. */
+export function slotKey(domain: number, bus: number, device: number, fn: number): number {
+  return domain * 0x1_0000 + bus * 256 + device * 8 + fn;
+}
+
+export function slotOfKey(key: number): Slot {
+  const low = key % 0x1_0000;
+  return formatSlot({
+    domain: Math.floor(key / 0x1_0000),
+    bus: low >> 8,
+    device: (low >> 3) & 0x1f,
+    function: low & 7,
+  });
+}
+
+function missing(block: DumpBlock): string {
+  const { hole, reach, line } = block;
+  const where = `(header in line ${line})`;
+  if (hole < reach) return `bytes are missing from ${hex(hole, 2)} on ${where}; they count as unknown`;
+  const wanted = reach < 64 ? 64 : reach < 256 ? 256 : 4096;
+  return `the dump ends at ${hex(reach, 2)} of ${wanted} bytes ${where}; the rest counts as unknown`;
+}

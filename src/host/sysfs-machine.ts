@@ -1,0 +1,47 @@
+import type { MachineFacts } from './facts.js';
+import { attempt, readAttribute, type SysfsFiles } from './sysfs-files.js';
+import type { SysfsTree } from './sysfs-tree.js';
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+/** What sysfs says of the machine and of the kernel that runs on it. */
+export function readMachineFacts(files: SysfsFiles, tree: SysfsTree): MachineFacts {
+  const facts: Mutable<MachineFacts> = { liveKernel: tree.real };
+  const lockdown = readLockdown(files, tree.root);
+  if (lockdown) facts.lockdown = lockdown;
+  const iommu = readIommu(files, tree.root);
+  if (iommu !== undefined) facts.iommu = iommu;
+  const capture = readFlag(files, tree, 'kexec_crash_loaded');
+  if (capture !== undefined) facts.captureKernelLoaded = capture;
+  const next = readFlag(files, tree, 'kexec_loaded');
+  if (next !== undefined) facts.kexecKernelLoaded = next;
+  return facts;
+}
+
+/** `none [integrity] confidentiality`: the one in brackets holds. */
+export function readLockdown(files: SysfsFiles, root: string): MachineFacts['lockdown'] {
+  const text = attempt(() => readAttribute(files, `${root}/kernel/security/lockdown`));
+  const word = /\[(none|integrity|confidentiality)\]/.exec(text ?? '')?.[1];
+  return word as MachineFacts['lockdown'];
+}
+
+/** A kernel that cannot kexec has no such file, and nothing loaded. */
+function readFlag(files: SysfsFiles, tree: SysfsTree, name: string): boolean | undefined {
+  const text = attempt(() => readAttribute(files, `${tree.root}/kernel/${name}`));
+  if (text === undefined) return tree.real ? false : undefined;
+  return text === '1';
+}
+
+/** Whether any group's requests are translated: `identity` passes them through. */
+function readIommu(files: SysfsFiles, root: string): boolean | undefined {
+  const units = attempt(() => files.readdir(`${root}/class/iommu`));
+  const groups = attempt(() => files.readdir(`${root}/kernel/iommu_groups`));
+  if (!units && !groups) return undefined;
+  let unsaid = false;
+  for (const group of groups ?? []) {
+    const type = attempt(() => readAttribute(files, `${root}/kernel/iommu_groups/${group}/type`));
+    if (type === undefined) unsaid = true;
+    else if (type !== 'identity') return true;
+  }
+  return unsaid ? undefined : false;
+}

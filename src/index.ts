@@ -1,0 +1,52 @@
+// The library. `deviceShootdown` does it all in one call; its parts are here for those who need them one at a time.
+export { type Clock, systemClock } from './host/clock.js';
+export { openDump } from './host/dump.js';
+export type { FunctionFacts, MachineFacts } from './host/facts.js';
+export type { Host, HostActions, Width } from './host/port.js';
+export { type Machine, type ScanOptions, scan } from './host/scan.js';
+export { openSysfs } from './host/sysfs.js';
+export { ConfigImage, type ConfigRange, type VisibleBytes } from './pci/config-image.js';
+export { type DecodeOptions, decodeFunction, decodeSteps } from './pci/decode.js';
+export { type ErrorCode, ShootdownError } from './pci/error.js';
+export { type PciFunction, type Presence, type Seen, seen } from './pci/function.js';
+export {
+  type IdSelector,
+  matchesId,
+  matchesSlot,
+  parseIdSelector,
+  parseSlotSelector,
+  type SlotSelector,
+} from './pci/selector.js';
+export { compareSlots, formatSlot, parseSlot, type Slot, type SlotParts, slotParts } from './pci/slot.js';
+export { ancestors, buildTopology, descendants, type RootBus, type Topology, type TopologyNode } from './pci/topology.js';
+export { type Audit, type AuditedFunction, audit, liveFunctions } from './quiesce/audit.js';
+export { type Decision, decide } from './quiesce/decide.js';
+export { defaultPolicy } from './quiesce/default-policy.js';
+export { FINDINGS, type Finding, type FindingId, type JumpPath, type Severity } from './quiesce/findings.js';
+export {
+  type FunctionResult,
+  functionResults,
+  type Journal,
+  type JournalRecord,
+  type JournalSink,
+  memorySink,
+  type Outcome,
+  parseJournal,
+} from './quiesce/journal.js';
+export { fileSink } from './quiesce/journal-file.js';
+export { type PerformOptions, perform } from './quiesce/perform.js';
+export { makePlan, type PlanOptions } from './quiesce/plan.js';
+export { type Plan, parsePlan, type Step } from './quiesce/plan-data.js';
+export { type Place, type Policy, type PolicyRule, parsePolicy } from './quiesce/policy.js';
+export { type RestoreEntry, type RestoreOptions, restore } from './quiesce/restore.js';
+export {
+  deviceShootdown,
+  performPlan,
+  type ShootdownOptions,
+  type ShootdownResult,
+  scanForPlan,
+} from './quiesce/shootdown.js';
+export { type JournalVerdict, type Verdict, verdictOf } from './quiesce/verdict.js';
+export { auditJson } from './report/audit-json.js';
+export { createMachine, type JumpResult, type SimMachine } from './sim/index.js';
+export { VERSION } from './version.js';

@@ -1,0 +1,114 @@
+import { describe, expect, it } from 'vitest';
+import { type MemoryFunction, memoryHost } from '../../test/support/memory-host.js';
+import type { MachineFacts } from '../host/facts.js';
+import { scan } from '../host/scan.js';
+import { audit } from './audit.js';
+import { defaultPolicy } from './default-policy.js';
+import { FINDINGS, type FindingId, type JumpPath } from './findings.js';
+
+const NIC: MemoryFunction = { classCode: 0x020000, command: 0x0006, interruptPin: 1 };
+const driven = (driver: string, more: MemoryFunction = NIC): MemoryFunction => ({ ...more, facts: { driver } });
+
+async function auditOf(functions: Record<string, MemoryFunction>, path: JumpPath = 'crash', facts: MachineFacts = {}) {
+  return audit(await scan(memoryHost(functions, facts)), defaultPolicy(), path);
+}
+
+async function idsOf(functions: Record<string, MemoryFunction>, path: JumpPath = 'crash', facts: MachineFacts = {}) {
+  return (await auditOf(functions, path, facts)).findings.map(({ id }) => id);
+}
+
+describe('verdicts', () => {
+  const verdictOf = async (fn: MemoryFunction) => {
+    const { functions } = await auditOf({ '00:02.0': fn });
+    return functions[0]?.verdict;
+  };
+  const bridge = { classCode: 0x060400, bridge: { secondary: 1 } };
+  it.each([
+    ['BME set', NIC, 'live'],
+    ['BME clear', { ...NIC, command: 0x0002 }, 'quiet'],
+    ['INTx asserted and free', { ...NIC, command: 0, status: 8 }, 'live'],
+    ['INTx asserted and disabled', { ...NIC, command: 0x0400, status: 8 }, 'quiet'],
+    ['MSI enabled without BME', { ...NIC, command: 0, capabilities: [{ kind: 'msi', enable: true }] }, 'quiet'],
+    ['all ones', { command: 0xffff, status: 0xffff }, 'unknown'],
+    ['D3cold', { ...NIC, facts: { powerState: 'D3cold' } }, 'unknown'],
+    ['a VF, vendor ID ffff', { ...NIC, vendor: 0xffff, device: 0xffff }, 'live'],
+    ['a bridge that is open', { ...bridge, command: 0x0407 }, 'open'],
+    ['a bridge without a pin', { ...bridge, command: 0x0007 }, 'open'],
+    ['a bridge whose INTx is free', { ...bridge, command: 0x0007, interruptPin: 1 }, 'live'],
+    ['a bridge with its own MSI', { ...bridge, command: 0x0407, capabilities: [{ kind: 'msi', enable: true }] }, 'live'],
+    ['a bridge of which 64 bytes are seen', { ...bridge, command: 0x0407, size: 64, capabilities: [{ kind: 'pm' }] }, 'live'],
+    ['a gated bridge', { ...bridge, command: 0x0403 }, 'quiet'],
+  ] as [string, MemoryFunction, string][])('%s is %s', async (_, fn, verdict) => {
+    expect(await verdictOf(fn)).toBe(verdict);
+  });
+});
+
+describe('findings', () => {
+  const cases: [FindingId, JumpPath, Record<string, MemoryFunction>, MachineFacts?][] = [
+    ['SD001', 'normal', { '00:02.0': NIC }],
+    ['SD001', 'crash', { '00:02.0': NIC }],
+    ['SD002', 'normal', { '00:02.0': { ...NIC, facts: { driver: 'e1000', driverShutdown: 'unknown' } } }],
+    ['SD003', 'crash', { '00:02.0': driven('e1000') }],
+    ['SD004', 'crash', { '00:02.0': driven('e1000', { ...NIC, capabilities: [{ kind: 'msi', enable: true }] }) }],
+    ['SD005', 'crash', { '00:02.0': driven('x', { ...NIC, capabilities: [{ kind: 'express', transactionsPending: true }] }) }],
+    ['SD005', 'crash', { '00:02.0': driven('x', { ...NIC, capabilities: [{ kind: 'af', hasPending: true, transactionsPending: true }] }) }],
+    ['SD006', 'crash', { '00:02.0': { ...NIC, capabilities: [{ kind: 'pm', state: 3 }] } }],
+    ['SD006', 'crash', { '00:02.0': { ...NIC, facts: { driver: null, asleep: true } } }],
+    ['SD007', 'crash', { '00:02.0': { ...NIC, facts: { powerState: 'D3cold' } } }],
+    ['SD008', 'crash', { '00:02.0': { command: 0xffff, status: 0xffff } }],
+    ['SD009', 'crash', { '00:1c.0': { classCode: 0x060400, command: 0x0403, bridge: { secondary: 1 } }, '01:00.0': driven('x') }],
+    ['SD010', 'crash', { '00:02.0': driven('i915', { classCode: 0x030000, command: 7 }) }],
+    ['SD011', 'crash', { '00:14.0': { classCode: 0x0c0330, command: 6 } }],
+    ['SD013', 'normal', { '00:17.0': { ...NIC, classCode: 0x010802, facts: { driver: 'nvme', holds: ['root'] } } }],
+    ['SD014', 'crash', { '00:02.0': { ...NIC, facts: { driver: 'iavf', physfn: '0000:00:01.0' as never } } }],
+    ['SD015', 'crash', { '00:02.0': driven('x', { ...NIC, size: 64, capabilities: [{ kind: 'pm' }] }) }],
+    ['SD016', 'crash', { '00:02.0': driven('x', { ...NIC, status: 8 }) }],
+    ['SD018', 'crash', { '00:00.0': { classCode: 0x060000, command: 6 } }],
+    ['SD019', 'crash', { '00:1c.0': { classCode: 0x060400, command: 7, bridge: { secondary: 1, subordinate: 5 } }, '03:00.0': driven('x') }],
+    ['SD101', 'crash', { '00:02.0': NIC }, { iommu: false }],
+    ['SD102', 'crash', { '10000:00:02.0': NIC }],
+    ['SD103', 'crash', { '00:02.0': NIC }, { captureKernelLoaded: false }],
+    ['SD104', 'crash', { '00:02.0': NIC }, { captureKernelLoaded: true }],
+    ['SD105', 'normal', { '00:02.0': NIC }, { lockdown: 'integrity' }],
+  ];
+  it.each(cases)('%s on the %s path', async (id, path, functions, facts) => {
+    expect(await idsOf(functions, path, facts)).toContain(id);
+  });
+
+  it('covers every finding but those that need a policy or a broken list', () => {
+    const covered = new Set(cases.map(([id]) => id));
+    expect(Object.keys(FINDINGS).filter((id) => !covered.has(id as FindingId))).toEqual(['SD012', 'SD017']);
+  });
+
+  it('is silent about a machine that is quiet and protected', async () => {
+    const functions = { '00:02.0': { ...NIC, command: 0x0402 }, '00:1c.0': { classCode: 0x060400, command: 0x0407, bridge: { secondary: 1 } } };
+    const facts = { iommu: true, captureKernelLoaded: true, captureKernelProtected: true, lockdown: 'none' } as const;
+    expect(await idsOf(functions, 'crash', facts)).toEqual([]);
+  });
+
+  it('does not blame a driven function on the normal path', async () => {
+    const functions = { '00:02.0': { ...NIC, facts: { driver: 'e1000', driverShutdown: 'likely' as const } } };
+    expect(await idsOf(functions, 'normal')).toEqual([]);
+    expect(await idsOf(functions, 'crash')).toEqual(['SD003']);
+  });
+
+  it('names only the nearest gated bridge', async () => {
+    const gated = { classCode: 0x060400, command: 0x0403 };
+    const { findings } = await auditOf({
+      '00:1c.0': { ...gated, bridge: { secondary: 1, subordinate: 2 } },
+      '01:00.0': { ...gated, bridge: { primary: 1, secondary: 2 } },
+      '02:00.0': driven('x'),
+    });
+    expect(findings.filter(({ id }) => id === 'SD009').map(({ slot }) => slot)).toEqual(['0000:01:00.0']);
+  });
+
+  it('gives evidence with the register and its bits', async () => {
+    const { findings } = await auditOf({ '00:02.0': NIC });
+    expect(findings[0]).toMatchObject({
+      id: 'SD001',
+      slot: '0000:00:02.0',
+      severity: 'error',
+      evidence: 'PCI_COMMAND 0006 (BME set, INTx-disable clear); no driver',
+    });
+  });
+});

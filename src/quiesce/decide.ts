@@ -1,0 +1,108 @@
+import type { FunctionFacts } from '../host/facts.js';
+import type { Machine } from '../host/scan.js';
+import type { PciFunction } from '../pci/function.js';
+import * as regs from '../pci/regs.js';
+import {
+  type IdSelector,
+  matchesId,
+  matchesSlot,
+  parseIdSelector,
+  parseSlotSelector,
+  type SlotSelector,
+} from '../pci/selector.js';
+import { hex, type Slot } from '../pci/slot.js';
+import { ancestors, type Topology, type TopologyNode } from '../pci/topology.js';
+import type { Place, Policy, PolicyAction, PolicyRule } from './policy.js';
+
+/** What the policy says of one function, and which rule said so. */
+export interface Decision {
+  readonly action: PolicyAction;
+  readonly rule: string;
+  readonly reason: string;
+}
+
+interface Compiled {
+  readonly rule: PolicyRule;
+  readonly slot: SlotSelector | undefined;
+  readonly id: IdSelector | undefined;
+  readonly driver: RegExp | undefined;
+}
+
+/** Applies the policy to each function of a machine for one place. A `preserve` covers every bridge above. */
+export function decide(policy: Policy, machine: Machine, place: Place): ReadonlyMap<Slot, Decision> {
+  const rules = policy.rules.filter((rule) => rule.at?.includes(place) ?? true).map(compile);
+  const decisions = new Map<Slot, Decision>();
+  for (const [slot, node] of machine.topology.nodes) {
+    const facts = machine.facts.get(slot) ?? {};
+    const hit = rules.find((rule) => matches(rule, node, facts, machine.topology));
+    const { action, reason } = hit?.rule ?? policy.otherwise;
+    decisions.set(slot, { action, reason, rule: hit?.rule.id ?? 'otherwise' });
+  }
+  for (const [slot, decision] of [...decisions]) {
+    if (decision.action !== 'preserve') continue;
+    for (const above of ancestors(machine.topology, slot)) {
+      const reason = `above ${slot}, which is preserved: ${decision.reason}`;
+      decisions.set(above, { action: 'preserve', rule: decision.rule, reason });
+    }
+  }
+  return decisions;
+}
+
+function compile(rule: PolicyRule): Compiled {
+  const { slot, id, driver } = rule.match;
+  return {
+    rule,
+    slot: slot === undefined ? undefined : parseSlotSelector(slot),
+    id: id === undefined ? undefined : parseIdSelector(id),
+    driver: typeof driver === 'string' ? glob(driver) : undefined,
+  };
+}
+
+function glob(pattern: string): RegExp {
+  const parts = pattern.split('*').map((part) => part.replace(/[\\^$.|?+()[\]{}]/g, '\\$&'));
+  return new RegExp(`^${parts.join('.*')}$`);
+}
+
+const HEADER_TYPES = {
+  normal: regs.PCI_HEADER_TYPE_NORMAL,
+  bridge: regs.PCI_HEADER_TYPE_BRIDGE,
+  cardbus: regs.PCI_HEADER_TYPE_CARDBUS,
+} as const;
+
+function matches(compiled: Compiled, node: TopologyNode, facts: FunctionFacts, topology: Topology): boolean {
+  const { match, action } = compiled.rule;
+  const fn = node.function;
+  if (compiled.slot && !matchesSlot(compiled.slot, fn.slot)) return false;
+  if (compiled.id && !matchesId(compiled.id, fn)) return false;
+  if (match.class && !hex(fn.classCode, 6).startsWith(match.class.toLowerCase())) return false;
+  if (match.headerType && fn.headerType !== HEADER_TYPES[match.headerType]) return false;
+  if (match.rootBus !== undefined && match.rootBus !== (node.parent === null && !node.orphan)) return false;
+  if (match.vf !== undefined && match.vf !== isVirtual(node, facts)) return false;
+  if (match.holds && !match.holds.some((what) => facts.holds?.includes(what))) return false;
+  if (match.bootDisplay !== undefined && match.bootDisplay !== isBootDisplay(fn, facts, topology))
+    return false;
+  if (match.driver === undefined) return true;
+  // Where the driver is not known, a rule that leaves alone counts and one that acts does not.
+  if (facts.driver === undefined) return action === 'exempt' || action === 'preserve';
+  if (match.driver === null) return facts.driver === null;
+  return facts.driver !== null && (compiled.driver?.test(facts.driver) ?? false);
+}
+
+export function isVirtual(node: TopologyNode, facts: FunctionFacts): boolean {
+  return node.physfn !== null || (facts.physfn ?? null) !== null;
+}
+
+/**
+ * Linux says which display firmware lit (`boot_vga`). Without that: a VGA controller with its decoding on, to
+ * which every bridge above forwards the VGA addresses, as Linux's VGA arbiter looks for it.
+ */
+export function isBootDisplay(fn: PciFunction, facts: FunctionFacts, topology: Topology): boolean {
+  if (facts.bootVga !== undefined) return facts.bootVga;
+  const decodes = regs.PCI_COMMAND_IO | regs.PCI_COMMAND_MEMORY;
+  if (fn.classCode >>> 8 !== 0x0300 || (fn.command & decodes) !== decodes) return false;
+  for (const above of ancestors(topology, fn.slot)) {
+    const control = topology.nodes.get(above)?.function.bridge?.control ?? 'unknown';
+    if (control === 'unknown' || (control & regs.PCI_BRIDGE_CTL_VGA) === 0) return false;
+  }
+  return true;
+}

@@ -1,0 +1,221 @@
+import type { FunctionFacts } from '../host/facts.js';
+import type { Machine } from '../host/scan.js';
+import { type PciFunction, seen } from '../pci/function.js';
+import * as regs from '../pci/regs.js';
+import { compareSlots, type Slot, slotParts } from '../pci/slot.js';
+import { descendants, type TopologyNode } from '../pci/topology.js';
+import { type Decision, decide, isVirtual } from './decide.js';
+import { fingerprint } from './fingerprint.js';
+import type { Plan, Skipped, Step } from './plan-data.js';
+import type { Place, Policy } from './policy.js';
+import { isAsleep, isBridge, messagesEnabled, type Verdict, verdictOf } from './verdict.js';
+
+export interface PlanOptions {
+  readonly at: Place;
+  /** Only these functions may be written; without it, all. */
+  readonly select?: (fn: PciFunction) => boolean;
+}
+
+interface Target {
+  readonly node: TopologyNode;
+  readonly facts: FunctionFacts;
+  readonly decision: Decision;
+}
+
+type DraftStep = Step extends infer S ? (S extends Step ? Omit<S, 'id'> : never) : never;
+
+/**
+ * What a policy wants done on this machine, in order: drivers unbound and functions reset, then everything gated
+ * leaf to root, then one shared wait, then MSI off. Pure: reads nothing but what was scanned.
+ */
+export function makePlan(machine: Machine, policy: Policy, options: PlanOptions): Plan {
+  const decisions = decide(policy, machine, options.at);
+  const targets: Target[] = [];
+  const planned = new Set<Slot>();
+  const skipped: Skipped[] = [];
+  for (const node of leafToRoot(machine)) {
+    const fn = node.function;
+    const facts = machine.facts.get(fn.slot) ?? {};
+    const decision = decisions.get(fn.slot) ?? { action: 'exempt', rule: 'none', reason: 'no rule decided' };
+    const target = { node, facts, decision };
+    const verdict = verdictOf(fn);
+    const why =
+      options.select && !options.select(fn)
+        ? { rule: 'selection', reason: 'not selected on the command line' }
+        : (reasonToSkip(target, verdict, options.at) ?? reasonToKeepBridge(fn, machine, planned));
+    if (why) {
+      skipped.push({ slot: fn.slot, verdict, rule: why.rule, reason: why.reason });
+    } else {
+      targets.push(target);
+      planned.add(fn.slot);
+    }
+  }
+  const passes: DraftStep[][] = [
+    options.at === 'before' ? targets.flatMap(releaseSteps) : [],
+    targets.map((target) => gateStep(target, machine)),
+    targets.flatMap(waitSteps),
+    targets.flatMap(messageSteps),
+  ];
+  return {
+    schema: 'shootdown.plan/1',
+    at: options.at,
+    host: machine.host,
+    fingerprint: fingerprint(machine.topology),
+    policy: policy.name,
+    bounds: policy.bounds,
+    onFailure: policy.onFailure,
+    steps: passes.flat().map((step, id) => ({ id, ...step }) as Step),
+    skipped: skipped.sort((a, b) => compareSlots(a.slot, b.slot)),
+  };
+}
+
+/** Endpoints before bridges, deeper before shallower, virtual functions before their physical one. */
+export function leafToRoot(machine: Machine): TopologyNode[] {
+  const { nodes } = machine.topology;
+  const depth = (node: TopologyNode) =>
+    Math.max(node.depth, node.physfn === null ? 0 : (nodes.get(node.physfn)?.depth ?? 0));
+  const virtual = (node: TopologyNode) => isVirtual(node, machine.facts.get(node.function.slot) ?? {});
+  return [...nodes.values()].sort(
+    (a, b) =>
+      Number(isBridge(a.function)) - Number(isBridge(b.function)) ||
+      depth(b) - depth(a) ||
+      Number(virtual(b)) - Number(virtual(a)) ||
+      compareSlots(a.function.slot, b.function.slot),
+  );
+}
+
+function reasonToSkip(
+  target: Target,
+  verdict: Verdict,
+  at: Place,
+): Omit<Skipped, 'slot' | 'verdict'> | undefined {
+  const { decision, facts, node } = target;
+  const fn = node.function;
+  const ladder = (reason: string) => ({ rule: 'ladder', reason });
+  if (decision.action === 'preserve') return decision;
+  if (fn.presence === 'd3cold') return ladder('in D3cold: it has no power, and reading would wake it');
+  if (fn.presence === 'suspended')
+    return ladder('suspended: it can make no requests, and reading would wake it');
+  if (fn.presence === 'all-ones') return ladder('reads all ones: it is gone or its link is down');
+  if (fn.presence !== 'present') return ladder('its configuration space could not be read');
+  const driver = facts.driver ?? null;
+  const releases = at === 'before' && (decision.action === 'unbind' || decision.action === 'reset');
+  if (verdict === 'quiet' && !(releases && driver !== null))
+    return ladder('quiet: BME is clear and INTx does not fire');
+  if (decision.action === 'exempt') return decision;
+  const state = seen(fn.pm)?.state ?? 'D0';
+  if (state !== 'D0' && state !== 'unknown')
+    return ladder(`in ${state}: it can make no requests, and is not written`);
+  if (at === 'before' && driver !== null && !releases) {
+    return ladder(`bound to ${driver}: left to the driver's shutdown, since gating would starve it`);
+  }
+  if (at === 'between' && slotParts(fn.slot).domain !== 0) {
+    return ladder('in another PCI segment: ports CF8/CFC reach only segment 0');
+  }
+  if (at === 'after' && (isBridge(fn) || fn.classCode >>> 16 === 0x03)) {
+    return ladder('after the jump only endpoints without a display are touched');
+  }
+  return undefined;
+}
+
+/** A bridge loses BME only when nothing that could still make requests is left below it. */
+function reasonToKeepBridge(
+  fn: PciFunction,
+  machine: Machine,
+  planned: ReadonlySet<Slot>,
+): Omit<Skipped, 'slot' | 'verdict'> | undefined {
+  if (!isBridge(fn)) return undefined;
+  for (const below of descendants(machine.topology, fn.slot)) {
+    const child = machine.topology.nodes.get(below)?.function;
+    if (!child || isAsleep(child)) continue;
+    const verdict = verdictOf(child);
+    if (verdict === 'quiet' || planned.has(below)) continue;
+    const reason =
+      verdict === 'unknown'
+        ? `${below} below it cannot be told to be quiet: a refused request may hang the machine`
+        : `${below} below it stays ${verdict}: a refused request may hang the machine`;
+    return { rule: 'ladder', reason };
+  }
+  return undefined;
+}
+
+function releaseSteps({ node, facts, decision }: Target): DraftStep[] {
+  const base = { slot: node.function.slot, rule: decision.rule, reason: decision.reason };
+  const steps: DraftStep[] = [];
+  if (decision.action !== 'unbind' && decision.action !== 'reset') return steps;
+  if (facts.driver != null) steps.push({ ...base, kind: 'unbind', driver: facts.driver });
+  if (decision.action === 'reset') steps.push({ ...base, kind: 'reset' });
+  return steps;
+}
+
+function gateStep({ node, decision }: Target, machine: Machine): DraftStep {
+  const fn = node.function;
+  const below = isBridge(fn) ? [...descendants(machine.topology, fn.slot)] : [];
+  return {
+    kind: 'write',
+    slot: fn.slot,
+    register: 'PCI_COMMAND',
+    offset: regs.PCI_COMMAND,
+    width: 2,
+    mask: regs.PCI_COMMAND_MASTER | regs.PCI_COMMAND_INTX_DISABLE,
+    value: regs.PCI_COMMAND_INTX_DISABLE,
+    before: fn.command,
+    rule: decision.rule,
+    reason: decision.reason,
+    ...(below.length > 0 ? { below } : {}),
+  };
+}
+
+function waitSteps({ node, decision }: Target): DraftStep[] {
+  const fn = node.function;
+  const base = { slot: fn.slot, kind: 'wait' as const, rule: decision.rule };
+  const reason = 'requests that await an answer must come home before the next kernel reuses their memory';
+  const express = seen(fn.express);
+  if (express) {
+    const offset = express.offset + regs.PCI_EXP_DEVSTA;
+    return [
+      { ...base, reason, register: 'PCI_EXP_DEVSTA', offset, width: 2, mask: regs.PCI_EXP_DEVSTA_TRPND },
+    ];
+  }
+  const af = seen(fn.af);
+  if (!af?.hasPending) return [];
+  const offset = af.offset + regs.PCI_AF_STATUS;
+  return [{ ...base, reason, register: 'PCI_AF_STATUS', offset, width: 1, mask: regs.PCI_AF_STATUS_TP }];
+}
+
+function messageSteps({ node, decision }: Target): DraftStep[] {
+  const fn = node.function;
+  if (!messagesEnabled(fn)) return [];
+  // With MSI off and INTx free a function falls back to INTx; one without a pin has nothing to fall back to.
+  const onlyIf = fn.interruptPin === 0 ? 'bme-clear' : 'intx-disabled';
+  const reason = 'MSI that is still enabled would fire as soon as BME returns';
+  const base = {
+    kind: 'write' as const,
+    slot: fn.slot,
+    width: 2 as const,
+    rule: decision.rule,
+    reason,
+    onlyIf,
+  } as const;
+  const steps: DraftStep[] = [];
+  const msi = seen(fn.msi);
+  if (msi?.enable) {
+    const offset = msi.offset + regs.PCI_MSI_FLAGS;
+    steps.push({
+      ...base,
+      register: 'PCI_MSI_FLAGS',
+      offset,
+      mask: regs.PCI_MSI_FLAGS_ENABLE,
+      value: 0,
+      before: msi.control,
+    });
+  }
+  const msix = seen(fn.msix);
+  if (msix?.enable) {
+    const offset = msix.offset + regs.PCI_MSIX_FLAGS;
+    const mask = regs.PCI_MSIX_FLAGS_MASKALL | regs.PCI_MSIX_FLAGS_ENABLE;
+    const value = regs.PCI_MSIX_FLAGS_MASKALL;
+    steps.push({ ...base, register: 'PCI_MSIX_FLAGS', offset, mask, value, before: msix.control });
+  }
+  return steps;
+}

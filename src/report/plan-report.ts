@@ -1,0 +1,109 @@
+import { hex } from '../pci/slot.js';
+import type { Plan, Step, WriteStep } from '../quiesce/plan-data.js';
+import { printable } from '../quiesce/policy.js';
+import { paragraph, type Style, table } from './table.js';
+
+export interface ReportOptions {
+  readonly style: Style;
+  /** Leave out identifiers and reasons that repeat. */
+  readonly brief?: boolean;
+}
+
+/** The plan for people: its steps in order, then what is left alone and why. */
+export function planText(plan: Plan, { style, brief }: ReportOptions): string {
+  const touched = new Set(plan.steps.map((step) => step.slot)).size;
+  const head = `${touched} function${touched === 1 ? '' : 's'} to stop ${PLACE[plan.at]}, in ${plan.steps.length} steps; ${plan.skipped.length} left alone.`;
+  const parts = [brief ? head : style.bold(head)];
+  if (!brief) parts.push(style.dim(`policy ${plan.policy}, fingerprint ${plan.fingerprint}`));
+  const once = plan.steps.filter((step) => step.kind === 'reset');
+  if (once.length > 0) {
+    const slots = [...new Set(once.map((step) => step.slot))].join(', ');
+    parts.push(
+      style.yellow(
+        paragraph(`A reset cannot be undone: ${slots} must be initialised by a driver again.`, 0, style),
+      ),
+    );
+  }
+  if (plan.steps.length > 0) parts.push('', stepTable(plan.steps, style));
+  const left = plan.skipped.filter(({ verdict }) => verdict !== 'quiet');
+  if (left.length > 0) {
+    parts.push('', style.bold('Left alone'));
+    parts.push(
+      table(
+        [{ title: 'slot' }, { title: 'verdict' }, { title: 'rule' }, { title: 'why', flexible: true }],
+        left.map(({ slot, verdict, rule, reason }) => [slot, verdict, rule, reason]),
+        style,
+      ),
+    );
+  }
+  const quiet = plan.skipped.length - left.length;
+  if (quiet > 0) parts.push(style.dim(`${quiet} quiet function${quiet === 1 ? '' : 's'} not listed.`));
+  return `${parts.join('\n')}\n`;
+}
+
+const PLACE = {
+  before: 'before the jump',
+  between: 'between the kernels',
+  after: 'after the jump',
+} as const;
+
+function stepTable(steps: readonly Step[], style: Style): string {
+  return table(
+    [
+      { title: '#' },
+      { title: 'slot' },
+      { title: 'step' },
+      { title: 'register' },
+      { title: 'value:mask' },
+      { title: 'rule' },
+      { title: 'why', flexible: true },
+    ],
+    steps.map((step) => [
+      String(step.id + 1),
+      step.slot,
+      step.kind,
+      step.kind === 'unbind'
+        ? step.driver
+        : 'register' in step
+          ? `${step.register}@${hex(step.offset, 2)}`
+          : 'FLR',
+      stepValue(step),
+      step.rule,
+      step.reason,
+    ]),
+    style,
+  );
+}
+
+function stepValue(step: Step): string {
+  if (step.kind === 'write') return `${hex(step.value, 4)}:${hex(step.mask, 4)}`;
+  return step.kind === 'wait' ? `0:${hex(step.mask, 4)}` : '';
+}
+
+/** The plan in setpci's notation, one command a line; what setpci cannot say stands in comments. */
+export function setpciText(plan: Plan): string {
+  return plan.steps.map((step) => `${setpciLine(step)}\n`).join('');
+}
+
+function setpciLine(step: Step): string {
+  switch (step.kind) {
+    case 'write':
+      return `setpci -s ${step.slot} ${setpciRegister(step)}=${hex(step.value, 4)}:${hex(step.mask, 4)}`;
+    case 'wait':
+      return `# wait until setpci -s ${step.slot} ${hex(step.offset, 2)}.${step.width === 1 ? 'b' : 'w'} has ${hex(step.mask, 4)} clear`;
+    case 'unbind':
+      return `# echo ${step.slot} > /sys/bus/pci/drivers/${printable(step.driver)}/unbind`;
+    case 'reset':
+      return `# echo 1 > /sys/bus/pci/devices/${step.slot}/reset`;
+  }
+}
+
+function setpciRegister(step: WriteStep): string {
+  return step.register === 'PCI_COMMAND' ? 'COMMAND' : `${hex(step.offset, 2)}.w`;
+}
+
+/** The plan as JSON, schema `shootdown.plan/1`: what `apply --plan` reads back. */
+export function planJson(plan: Plan): object {
+  const { schema, at, host, fingerprint, policy, bounds, onFailure, steps, skipped } = plan;
+  return { schema, at, host, fingerprint, policy, bounds, onFailure, steps, skipped };
+}

@@ -1,0 +1,112 @@
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import { afterAll, describe, expect, it } from 'vitest';
+import { openDump } from '../src/host/dump.js';
+import { type Host, readRange } from '../src/host/port.js';
+import { scan } from '../src/host/scan.js';
+import { type PciFunction, seen } from '../src/pci/function.js';
+import * as regs from '../src/pci/regs.js';
+import { askLspci, haveLspci, type LspciAnswer, type LspciFunction } from './support/lspci.js';
+
+const own = join(import.meta.dirname, '..', 'dumps');
+const outside = process.env['SHOOTDOWN_DUMPS'];
+const outsideFiles = outside === undefined ? [] : dumpsBelow(outside);
+
+/** Every text below a folder, but not what is a copied sysfs tree. */
+function dumpsBelow(folder: string): string[] {
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) return existsSync(join(path, 'bus')) ? [] : dumpsBelow(path);
+    return entry.isFile() && entry.name.endsWith('.txt') ? [path] : [];
+  });
+}
+
+/** Our reading in the terms of lspci, which prints no registers of a function whose header it cannot show. */
+function asLspci(fn: PciFunction): LspciFunction {
+  const shown = fn.presence === 'present' && fn.headerType <= regs.PCI_HEADER_TYPE_CARDBUS;
+  const whenShown = <T>(value: T) => (shown ? value : null);
+  const known = <T>(value: T | 'unknown' | undefined) =>
+    value === undefined || value === 'unknown' ? null : value;
+  return {
+    slot: fn.slot,
+    vendor: fn.vendor,
+    device: fn.device,
+    class: fn.classCode >>> 8,
+    busMaster: whenShown((fn.command & regs.PCI_COMMAND_MASTER) !== 0),
+    intxDisable: whenShown((fn.command & regs.PCI_COMMAND_INTX_DISABLE) !== 0),
+    msiEnable: known(seen(fn.msi)?.enable),
+    msixEnable: known(seen(fn.msix)?.enable),
+    msixMasked: known(seen(fn.msix)?.functionMask),
+    transactionsPending: known(seen(fn.express)?.transactionsPending),
+    powerState: known(seen(fn.pm)?.state),
+  };
+}
+
+/** lspci fills missing rows with ones and prints what that makes; to us they are unknown. */
+async function valuesFromHoles(
+  host: Host,
+  fn: PciFunction,
+  asked: LspciFunction,
+): Promise<Partial<LspciFunction>> {
+  const isHole = async (register: number) => (await readRange(host, fn.slot, register, 2)).length < 2;
+  const express = seen(fn.express);
+  const pm = seen(fn.pm);
+  return {
+    ...(express && (await isHole(express.offset + regs.PCI_EXP_DEVSTA))
+      ? { transactionsPending: asked.transactionsPending }
+      : {}),
+    ...(pm && (await isHole(pm.offset + regs.PCI_PM_CTRL)) ? { powerState: asked.powerState } : {}),
+  };
+}
+
+async function compare(path: string): Promise<void> {
+  const reference = await askAbout(path);
+  const host = await openDump(path);
+  const { topology, notes } = await scan(host);
+  expect(topology.nodes.size).toBeGreaterThan(0);
+  if (reference.refusal !== undefined) {
+    expect(notes, `lspci refuses this: ${reference.refusal}`).not.toEqual([]);
+    return;
+  }
+  expect([...topology.nodes.keys()].sort()).toEqual([...reference.functions.keys()].sort());
+  for (const { function: fn } of topology.nodes.values()) {
+    const candidates = reference.functions.get(fn.slot) ?? [];
+    const last = candidates.at(-1);
+    if (!last) continue;
+    const ours = { ...asLspci(fn), ...(await valuesFromHoles(host, fn, last)) };
+    // Of one that comes again the last complete one counts, which lspci does not tell from others.
+    if (!candidates.some((candidate) => isDeepStrictEqual(candidate, ours))) expect(ours).toEqual(last);
+  }
+}
+
+/** lspci does not read what is quoted or indented; then it gets the text without that. */
+async function askAbout(path: string): Promise<LspciAnswer> {
+  const answer = askLspci(path);
+  if (answer.refusal !== undefined || answer.functions.size > 0) return answer;
+  const copy = join(mkdtempSync(join(tmpdir(), 'shootdown-')), 'dump');
+  writeFileSync(copy, readFileSync(path, 'latin1').replaceAll(/^[> \t]+/gm, ''), 'latin1');
+  try {
+    return askLspci(copy);
+  } finally {
+    rmSync(dirname(copy), { recursive: true });
+  }
+}
+
+describe.skipIf(!haveLspci())('we read what lspci reads', () => {
+  describe('in the dumps of the project', () => {
+    const files = dumpsBelow(own);
+    it('has them', () => expect(files.length).toBeGreaterThanOrEqual(12));
+    for (const path of files) it(path.slice(own.length + 1), () => compare(path));
+  });
+
+  describe('in outside dumps', () => {
+    it('are there if a folder is named', () => {
+      if (outside !== undefined) expect(outsideFiles.length).toBeGreaterThan(0);
+    });
+    afterAll(() => console.log(`${outsideFiles.length} outside dumps were tried (SHOOTDOWN_DUMPS)`));
+    for (const path of outsideFiles) it(path.slice((outside ?? '').length), () => compare(path));
+  });
+});
