@@ -1,7 +1,8 @@
 // Runs a TypeScript file: node scripts/run.mjs FILE [ARGUMENTS]
 import { spawnSync } from 'node:child_process';
-import { rmSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { build } from 'esbuild';
+import { REQUIRE_BANNER } from './bundle.mjs';
 import { root } from './install.mjs';
 
 const [entry, ...rest] = process.argv.slice(2);
@@ -9,8 +10,8 @@ if (!entry) {
   console.error('usage: node scripts/run.mjs FILE [ARGUMENTS]');
   process.exit(64);
 }
+mkdirSync(`${root}/dist`, { recursive: true });
 const outfile = `${root}/dist/.run-${process.pid}.mjs`;
-const require = `import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);`;
 await build({
   entryPoints: [entry],
   outfile,
@@ -18,7 +19,7 @@ await build({
   platform: 'node',
   target: 'node20',
   format: 'esm',
-  banner: { js: require },
+  banner: { js: REQUIRE_BANNER },
   logLevel: 'warning',
 });
 try {

@@ -5,4 +5,9 @@ export const SYSTEM_PACKAGES = [
     package: 'pciutils',
     suites: 'comparison of dumps and of sysfs trees with lspci; benchmarks against lspci and setpci',
   },
+  {
+    command: 'strace',
+    package: 'strace',
+    suites: 'apply killed at every system call that writes; system calls counted by the benchmarks',
+  },
 ];

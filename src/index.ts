@@ -18,7 +18,14 @@ export {
   type SlotSelector,
 } from './pci/selector.js';
 export { compareSlots, formatSlot, parseSlot, type Slot, type SlotParts, slotParts } from './pci/slot.js';
-export { ancestors, buildTopology, descendants, type RootBus, type Topology, type TopologyNode } from './pci/topology.js';
+export {
+  ancestors,
+  buildTopology,
+  descendants,
+  type RootBus,
+  type Topology,
+  type TopologyNode,
+} from './pci/topology.js';
 export { type Audit, type AuditedFunction, audit, liveFunctions } from './quiesce/audit.js';
 export { type Decision, decide } from './quiesce/decide.js';
 export { defaultPolicy } from './quiesce/default-policy.js';

@@ -30,6 +30,12 @@ export function skipBlanks(bytes: Uint8Array, from: number, end: number): number
   return at;
 }
 
+export function skipByteOrderMark(bytes: Uint8Array, from: number, end: number): number {
+  const marked =
+    from + 3 <= end && bytes[from] === 0xef && bytes[from + 1] === 0xbb && bytes[from + 2] === 0xbf;
+  return marked ? from + 3 : from;
+}
+
 /** Where a line begins behind the marks that a mail or a paste put before it. */
 export function skipQuotes(bytes: Uint8Array, from: number, end: number): number {
   let at = from;

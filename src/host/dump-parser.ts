@@ -1,6 +1,16 @@
 import type { Slot } from '../pci/slot.js';
 import { DumpBlock, type DumpedFunction } from './dump-block.js';
-import { BLANK, COLON, hexAt, isBlank, isEmpty, parseHeader, skipBlanks, skipQuotes } from './dump-line.js';
+import {
+  BLANK,
+  COLON,
+  hexAt,
+  isBlank,
+  isEmpty,
+  parseHeader,
+  skipBlanks,
+  skipByteOrderMark,
+  skipQuotes,
+} from './dump-line.js';
 import { DumpNotes } from './dump-notes.js';
 import { DumpStore } from './dump-store.js';
 
@@ -153,8 +163,8 @@ export class DumpParser {
     return at + 1;
   }
 
-  #wholeLine(buffer: Uint8Array, from: number, to: number, length: number): void {
-    this.#line++;
+  #wholeLine(buffer: Uint8Array, start: number, to: number, length: number): void {
+    const from = this.#line++ === 0 ? skipByteOrderMark(buffer, start, to) : start;
     if (length > LINE_MAX) {
       this.#notes.add(`line ${this.#line} is longer than 64 KB and was skipped`);
       // Rows after it must not count for the function before it.

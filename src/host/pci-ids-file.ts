@@ -1,21 +1,22 @@
-import { open } from 'node:fs/promises';
+import { readFileSync, statSync } from 'node:fs';
+import { lookupNames, type NamedIds, type PciNames } from '../pci/pci-ids.js';
 
 /** Where distributions keep it: Debian and others, Fedora and SUSE, pciutils' own. */
 const PLACES = ['/usr/share/misc/pci.ids', '/usr/share/hwdata/pci.ids', '/usr/share/pci.ids'] as const;
 /** Ten times what it has grown to in 25 years. */
 const SIZE_MAX = 16 * 1024 * 1024;
 
-/** The bytes of the first `pci.ids` that can be read; none at all if there is none, since names are a convenience. */
-export async function readPciIds(places: readonly string[] = PLACES): Promise<Uint8Array> {
+/** Names from the system's `pci.ids`; hexadecimal where there is none, since names are a convenience. */
+export function namesFor(wanted: Iterable<NamedIds>, places: readonly string[] = PLACES): PciNames {
+  return lookupNames(readPciIds(places), wanted);
+}
+
+/** The bytes of the first `pci.ids` that can be read; none at all if there is none. */
+export function readPciIds(places: readonly string[] = PLACES): Uint8Array {
   for (const path of places) {
     try {
-      const file = await open(path, 'r');
-      try {
-        const stat = await file.stat();
-        if (stat.isFile() && stat.size <= SIZE_MAX) return await file.readFile();
-      } finally {
-        await file.close();
-      }
+      const stat = statSync(path);
+      if (stat.isFile() && stat.size <= SIZE_MAX) return readFileSync(path);
     } catch {
       // The next one may do.
     }

@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { encodeFunction, formatDump } from '../../test/support/encode.js';
 import { haveLspci } from '../../test/support/lspci.js';
-import { readPciIds } from '../host/pci-ids-file.js';
+import { namesFor } from '../host/pci-ids-file.js';
 import { lookupNames } from './pci-ids.js';
 
 const IDS = `# made up
@@ -47,19 +47,17 @@ describe('names', () => {
     [1, 3, 'First [31mVendor Device 0003'],
     [0xfff, 2, 'Other Vendor Its Device'],
     [7, 7, 'Device 0007:0007'],
-  ])('%x:%x is %s', (vendor, device, name) => expect(found.device(vendor, device)).toBe(name));
+  ])('of %j:%j are %s', (vendor, device, name) => expect(found.device(vendor, device)).toBe(name));
 
   it.each([
     [0x020001, 'Ethernet controller'],
     [0x028000, 'Network controller [0280]'],
     [0x0c0330, 'Serial bus controller [0c03]'],
     [0xff0000, 'Class ff00'],
-  ])('class %x is %s', (code, name) => expect(found.className(code)).toBe(name));
+  ])('of class %j are %s', (code, name) => expect(found.className(code)).toBe(name));
 
-  it('are hexadecimal without a file', async () => {
-    const none = lookupNames(await readPciIds(['/nonexistent/pci.ids', '/']), [
-      { vendor: 1, device: 2, classCode: 3 },
-    ]);
+  it('are hexadecimal without a file', () => {
+    const none = namesFor([{ vendor: 1, device: 2, classCode: 3 }], ['/nonexistent/pci.ids', '/']);
     expect([none.device(1, 2), none.className(3)]).toEqual(['Device 0001:0002', 'Class 0000']);
   });
 
@@ -87,7 +85,7 @@ describe('names', () => {
 });
 
 describe.skipIf(!haveLspci())('names are those of lspci', () => {
-  it('for IDs and classes of all kinds', async () => {
+  it('for IDs and classes of all kinds', () => {
     const classes = [
       0x020000, 0x010802, 0x0c0330, 0x060400, 0x088000, 0x0000ff, 0x120000, 0x02ff00, 0xff0000,
     ];
@@ -115,7 +113,7 @@ describe.skipIf(!haveLspci())('names are those of lspci', () => {
       }));
       writeFileSync(join(folder, 'dump'), formatDump(entries));
       const { stdout } = spawnSync('lspci', ['-F', join(folder, 'dump')], { encoding: 'utf8' });
-      const ours = lookupNames(await readPciIds(), functions);
+      const ours = namesFor(functions);
       const lines = functions.map(
         ({ vendor, device, classCode }, i) =>
           `00:0${i}.0 ${ours.className(classCode)}: ${ours.device(vendor, device)}\n`,

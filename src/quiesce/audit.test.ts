@@ -7,13 +7,24 @@ import { defaultPolicy } from './default-policy.js';
 import { FINDINGS, type FindingId, type JumpPath } from './findings.js';
 
 const NIC: MemoryFunction = { classCode: 0x020000, command: 0x0006, interruptPin: 1 };
-const driven = (driver: string, more: MemoryFunction = NIC): MemoryFunction => ({ ...more, facts: { driver } });
+const driven = (driver: string, more: MemoryFunction = NIC): MemoryFunction => ({
+  ...more,
+  facts: { driver },
+});
 
-async function auditOf(functions: Record<string, MemoryFunction>, path: JumpPath = 'crash', facts: MachineFacts = {}) {
+async function auditOf(
+  functions: Record<string, MemoryFunction>,
+  path: JumpPath = 'crash',
+  facts: MachineFacts = {},
+) {
   return audit(await scan(memoryHost(functions, facts)), defaultPolicy(), path);
 }
 
-async function idsOf(functions: Record<string, MemoryFunction>, path: JumpPath = 'crash', facts: MachineFacts = {}) {
+async function idsOf(
+  functions: Record<string, MemoryFunction>,
+  path: JumpPath = 'crash',
+  facts: MachineFacts = {},
+) {
   return (await auditOf(functions, path, facts)).findings.map(({ id }) => id);
 }
 
@@ -28,15 +39,27 @@ describe('verdicts', () => {
     ['BME clear', { ...NIC, command: 0x0002 }, 'quiet'],
     ['INTx asserted and free', { ...NIC, command: 0, status: 8 }, 'live'],
     ['INTx asserted and disabled', { ...NIC, command: 0x0400, status: 8 }, 'quiet'],
-    ['MSI enabled without BME', { ...NIC, command: 0, capabilities: [{ kind: 'msi', enable: true }] }, 'quiet'],
+    [
+      'MSI enabled without BME',
+      { ...NIC, command: 0, capabilities: [{ kind: 'msi', enable: true }] },
+      'quiet',
+    ],
     ['all ones', { command: 0xffff, status: 0xffff }, 'unknown'],
     ['D3cold', { ...NIC, facts: { powerState: 'D3cold' } }, 'unknown'],
     ['a VF, vendor ID ffff', { ...NIC, vendor: 0xffff, device: 0xffff }, 'live'],
     ['a bridge that is open', { ...bridge, command: 0x0407 }, 'open'],
     ['a bridge without a pin', { ...bridge, command: 0x0007 }, 'open'],
     ['a bridge whose INTx is free', { ...bridge, command: 0x0007, interruptPin: 1 }, 'live'],
-    ['a bridge with its own MSI', { ...bridge, command: 0x0407, capabilities: [{ kind: 'msi', enable: true }] }, 'live'],
-    ['a bridge of which 64 bytes are seen', { ...bridge, command: 0x0407, size: 64, capabilities: [{ kind: 'pm' }] }, 'live'],
+    [
+      'a bridge with its own MSI',
+      { ...bridge, command: 0x0407, capabilities: [{ kind: 'msi', enable: true }] },
+      'live',
+    ],
+    [
+      'a bridge of which 64 bytes are seen',
+      { ...bridge, command: 0x0407, size: 64, capabilities: [{ kind: 'pm' }] },
+      'live',
+    ],
     ['a gated bridge', { ...bridge, command: 0x0403 }, 'quiet'],
   ] as [string, MemoryFunction, string][])('%s is %s', async (_, fn, verdict) => {
     expect(await verdictOf(fn)).toBe(verdict);
@@ -49,22 +72,57 @@ describe('findings', () => {
     ['SD001', 'crash', { '00:02.0': NIC }],
     ['SD002', 'normal', { '00:02.0': { ...NIC, facts: { driver: 'e1000', driverShutdown: 'unknown' } } }],
     ['SD003', 'crash', { '00:02.0': driven('e1000') }],
-    ['SD004', 'crash', { '00:02.0': driven('e1000', { ...NIC, capabilities: [{ kind: 'msi', enable: true }] }) }],
-    ['SD005', 'crash', { '00:02.0': driven('x', { ...NIC, capabilities: [{ kind: 'express', transactionsPending: true }] }) }],
-    ['SD005', 'crash', { '00:02.0': driven('x', { ...NIC, capabilities: [{ kind: 'af', hasPending: true, transactionsPending: true }] }) }],
+    [
+      'SD004',
+      'crash',
+      { '00:02.0': driven('e1000', { ...NIC, capabilities: [{ kind: 'msi', enable: true }] }) },
+    ],
+    [
+      'SD005',
+      'crash',
+      { '00:02.0': driven('x', { ...NIC, capabilities: [{ kind: 'express', transactionsPending: true }] }) },
+    ],
+    [
+      'SD005',
+      'crash',
+      {
+        '00:02.0': driven('x', {
+          ...NIC,
+          capabilities: [{ kind: 'af', hasPending: true, transactionsPending: true }],
+        }),
+      },
+    ],
     ['SD006', 'crash', { '00:02.0': { ...NIC, capabilities: [{ kind: 'pm', state: 3 }] } }],
     ['SD006', 'crash', { '00:02.0': { ...NIC, facts: { driver: null, asleep: true } } }],
     ['SD007', 'crash', { '00:02.0': { ...NIC, facts: { powerState: 'D3cold' } } }],
     ['SD008', 'crash', { '00:02.0': { command: 0xffff, status: 0xffff } }],
-    ['SD009', 'crash', { '00:1c.0': { classCode: 0x060400, command: 0x0403, bridge: { secondary: 1 } }, '01:00.0': driven('x') }],
+    [
+      'SD009',
+      'crash',
+      {
+        '00:1c.0': { classCode: 0x060400, command: 0x0403, bridge: { secondary: 1 } },
+        '01:00.0': driven('x'),
+      },
+    ],
     ['SD010', 'crash', { '00:02.0': driven('i915', { classCode: 0x030000, command: 7 }) }],
     ['SD011', 'crash', { '00:14.0': { classCode: 0x0c0330, command: 6 } }],
-    ['SD013', 'normal', { '00:17.0': { ...NIC, classCode: 0x010802, facts: { driver: 'nvme', holds: ['root'] } } }],
+    [
+      'SD013',
+      'normal',
+      { '00:17.0': { ...NIC, classCode: 0x010802, facts: { driver: 'nvme', holds: ['root'] } } },
+    ],
     ['SD014', 'crash', { '00:02.0': { ...NIC, facts: { driver: 'iavf', physfn: '0000:00:01.0' as never } } }],
     ['SD015', 'crash', { '00:02.0': driven('x', { ...NIC, size: 64, capabilities: [{ kind: 'pm' }] }) }],
     ['SD016', 'crash', { '00:02.0': driven('x', { ...NIC, status: 8 }) }],
     ['SD018', 'crash', { '00:00.0': { classCode: 0x060000, command: 6 } }],
-    ['SD019', 'crash', { '00:1c.0': { classCode: 0x060400, command: 7, bridge: { secondary: 1, subordinate: 5 } }, '03:00.0': driven('x') }],
+    [
+      'SD019',
+      'crash',
+      {
+        '00:1c.0': { classCode: 0x060400, command: 7, bridge: { secondary: 1, subordinate: 5 } },
+        '03:00.0': driven('x'),
+      },
+    ],
     ['SD101', 'crash', { '00:02.0': NIC }, { iommu: false }],
     ['SD102', 'crash', { '10000:00:02.0': NIC }],
     ['SD103', 'crash', { '00:02.0': NIC }, { captureKernelLoaded: false }],
@@ -81,13 +139,23 @@ describe('findings', () => {
   });
 
   it('is silent about a machine that is quiet and protected', async () => {
-    const functions = { '00:02.0': { ...NIC, command: 0x0402 }, '00:1c.0': { classCode: 0x060400, command: 0x0407, bridge: { secondary: 1 } } };
-    const facts = { iommu: true, captureKernelLoaded: true, captureKernelProtected: true, lockdown: 'none' } as const;
+    const functions = {
+      '00:02.0': { ...NIC, command: 0x0402 },
+      '00:1c.0': { classCode: 0x060400, command: 0x0407, bridge: { secondary: 1 } },
+    };
+    const facts = {
+      iommu: true,
+      captureKernelLoaded: true,
+      captureKernelProtected: true,
+      lockdown: 'none',
+    } as const;
     expect(await idsOf(functions, 'crash', facts)).toEqual([]);
   });
 
   it('does not blame a driven function on the normal path', async () => {
-    const functions = { '00:02.0': { ...NIC, facts: { driver: 'e1000', driverShutdown: 'likely' as const } } };
+    const functions = {
+      '00:02.0': { ...NIC, facts: { driver: 'e1000', driverShutdown: 'likely' as const } },
+    };
     expect(await idsOf(functions, 'normal')).toEqual([]);
     expect(await idsOf(functions, 'crash')).toEqual(['SD003']);
   });

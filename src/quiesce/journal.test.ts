@@ -67,7 +67,9 @@ describe('a journal file', () => {
 
   it('leaves nothing behind on a disk that is full from the start, and says what to do', async () => {
     const { files, calls } = fakeFiles(100);
-    await expect(performTo(fileSink('j', files))).rejects.toThrow(/disk is full: free some room or name another place/);
+    await expect(performTo(fileSink('j', files))).rejects.toThrow(
+      /disk is full: free some room or name another place/,
+    );
     expect(calls.slice(-2)).toEqual(['close', 'remove']);
   });
 

@@ -48,7 +48,9 @@ async function run(
   host.log.length = 0;
   const options = { machine, journal: memorySink, clock: testClock(), tool: 'test', started: '', ...more };
   const journal = await perform(host, plan, options);
-  const results = Object.fromEntries(functionResults(journal).map((r) => [r.slot, `${r.verdict}/${r.outcome}`]));
+  const results = Object.fromEntries(
+    functionResults(journal).map((r) => [r.slot, `${r.verdict}/${r.outcome}`]),
+  );
   return { plan, journal, results };
 }
 
@@ -57,7 +59,9 @@ describe('perform', () => {
     const host = memoryHost({ '0000:00:02.0': FULL });
     const { results } = await run(host);
     expect(results).toEqual({ '0000:00:02.0': 'gated/done' });
-    expect(host.log.map(({ kind, offset, value }) => `${kind} ${offset.toString(16)} ${value.toString(16)}`)).toEqual([
+    expect(
+      host.log.map(({ kind, offset, value }) => `${kind} ${offset.toString(16)} ${value.toString(16)}`),
+    ).toEqual([
       'read 4 6',
       'write 4 402',
       'read 4 402',
@@ -104,7 +108,10 @@ describe('perform', () => {
       };
       return host;
     };
-    expect((await run(broken())).results).toEqual({ '0000:00:02.0': 'live/error', '0000:00:03.0': 'gated/done' });
+    expect((await run(broken())).results).toEqual({
+      '0000:00:02.0': 'live/error',
+      '0000:00:03.0': 'gated/done',
+    });
     const stopped = await run(broken(), policyWith([], { onFailure: 'stop' }));
     expect(stopped.journal.end).toBe('stopped');
     expect(stopped.results['0000:00:03.0']).toBe('live/skipped');
@@ -231,9 +238,11 @@ describe('perform, then restore', () => {
       if (writes++ >= cutAfter) throw killed;
       return true;
     };
-    await perform(host, plan, { machine, journal: sink, clock: testClock(), tool: '', started: '' }).catch((error) => {
-      if (error !== killed) throw error;
-    });
+    await perform(host, plan, { machine, journal: sink, clock: testClock(), tool: '', started: '' }).catch(
+      (error) => {
+        if (error !== killed) throw error;
+      },
+    );
     host.interfere = {};
     if (!journal) throw new Error('no journal');
     const entries = await restore(host, journal, { machine: await scan(host), clock: testClock() });

@@ -21,7 +21,11 @@ const GATE_ALL: Policy = parsePolicy(
 const BRIDGE = { classCode: 0x060400, command: 0x0007 } as const;
 const NIC = { classCode: 0x020000, command: 0x0006, interruptPin: 1 } as const;
 
-async function planFor(functions: Record<string, MemoryFunction>, policy = GATE_ALL, at: 'before' | 'between' | 'after' = 'between') {
+async function planFor(
+  functions: Record<string, MemoryFunction>,
+  policy = GATE_ALL,
+  at: 'before' | 'between' | 'after' = 'between',
+) {
   const machine = await scan(memoryHost(functions));
   return { machine, plan: makePlan(machine, policy, { at }) };
 }
@@ -75,7 +79,12 @@ describe('makePlan', () => {
       ['wait', 'PCI_EXP_DEVSTA'],
       ['write', 'PCI_MSIX_FLAGS'],
     ]);
-    expect(plan.steps[2]).toMatchObject({ onlyIf: 'intx-disabled', before: 0x8007, value: 0x4000, mask: 0xc000 });
+    expect(plan.steps[2]).toMatchObject({
+      onlyIf: 'intx-disabled',
+      before: 0x8007,
+      value: 0x4000,
+      mask: 0xc000,
+    });
   });
 
   it('leaves what it may not reach or wake, each with its reason', async () => {
@@ -118,27 +127,33 @@ describe('makePlan', () => {
     const rules = [{ id: 'xhci', match: { driver: 'xhci*' }, action: 'reset', reason: 'it is left running' }];
     const policy = parsePolicy(JSON.stringify({ ...GATE_ALL, rules }), 'test');
     const functions = { '0000:00:14.0': { ...NIC, facts: { driver: 'xhci_hcd' } } };
-    const kinds = async (at: 'before' | 'between') => (await planFor(functions, policy, at)).plan.steps.map((s) => s.kind);
+    const kinds = async (at: 'before' | 'between') =>
+      (await planFor(functions, policy, at)).plan.steps.map((s) => s.kind);
     expect(await kinds('before')).toEqual(['unbind', 'reset', 'write']);
     expect(await kinds('between')).toEqual(['write']);
   });
 
   it('never lets a bridge go before or above a live child, in whatever order siblings come', async () => {
     await fc.assert(
-      fc.asyncProperty(machines, fc.constantFrom('before', 'between', 'after'), fc.boolean(), async (functions, at, all) => {
-        const { machine, plan } = await planFor(functions, all ? GATE_ALL : defaultPolicy(), at);
-        const order = new Map(gated(plan).map((slot, index) => [slot, index]));
-        for (const [slot, { function: fn }] of machine.topology.nodes) {
-          if (isBridge(fn) || verdictOf(fn) === 'quiet') continue;
-          const at = order.get(slot);
-          for (const above of ancestors(machine.topology, slot)) {
-            const bridge = order.get(above);
-            if (bridge === undefined) continue;
-            expect(at, `${above} is gated while ${slot} below it is ${verdictOf(fn)}`).toBeDefined();
-            expect(at).toBeLessThan(bridge);
+      fc.asyncProperty(
+        machines,
+        fc.constantFrom('before', 'between', 'after'),
+        fc.boolean(),
+        async (functions, at, all) => {
+          const { machine, plan } = await planFor(functions, all ? GATE_ALL : defaultPolicy(), at);
+          const order = new Map(gated(plan).map((slot, index) => [slot, index]));
+          for (const [slot, { function: fn }] of machine.topology.nodes) {
+            if (isBridge(fn) || verdictOf(fn) === 'quiet') continue;
+            const at = order.get(slot);
+            for (const above of ancestors(machine.topology, slot)) {
+              const bridge = order.get(above);
+              if (bridge === undefined) continue;
+              expect(at, `${above} is gated while ${slot} below it is ${verdictOf(fn)}`).toBeDefined();
+              expect(at).toBeLessThan(bridge);
+            }
           }
-        }
-      }),
+        },
+      ),
       { numRuns: 500 },
     );
   });

@@ -17,16 +17,48 @@ const parse = (policy: unknown) => parsePolicy(JSON.stringify(policy), 'p.json')
 describe('parsePolicy', () => {
   it.each([
     ['not JSON', () => parsePolicy('{', 'p.json'), /^p\.json: not JSON/],
-    ['an unknown action', () => parse({ ...base, rules: [{ ...rule, action: 'shoot' }] }), /rules\.0\.action: is "shoot", must be .*"gate"/],
+    [
+      'an unknown action',
+      () => parse({ ...base, rules: [{ ...rule, action: 'shoot' }] }),
+      /rules\.0\.action: is "shoot", must be .*"gate"/,
+    ],
     ['an unknown key', () => parse({ ...base, rulez: [] }), /rulez: is not a key that is known here/],
-    ['an unknown match key', () => parse({ ...base, rules: [{ ...rule, match: { clazz: '02' } }] }), /rules\.0\.match\.clazz: is not a key/],
-    ['a missing reason', () => parse({ ...base, rules: [{ ...rule, reason: undefined }] }), /rules\.0\.reason: is missing/],
-    ['a class that is not hexadecimal', () => parse({ ...base, rules: [{ ...rule, match: { class: 'net' } }] }), /rules\.0\.match\.class: must be 2, 4 or 6/],
-    ['a bad selector', () => parse({ ...base, rules: [{ ...rule, match: { slot: 'zz:00.0' } }] }), /rules\.0\.match\.slot: "zz:00\.0" is not a selector/],
+    [
+      'an unknown match key',
+      () => parse({ ...base, rules: [{ ...rule, match: { clazz: '02' } }] }),
+      /rules\.0\.match\.clazz: is not a key/,
+    ],
+    [
+      'a missing reason',
+      () => parse({ ...base, rules: [{ ...rule, reason: undefined }] }),
+      /rules\.0\.reason: is missing/,
+    ],
+    [
+      'a class that is not hexadecimal',
+      () => parse({ ...base, rules: [{ ...rule, match: { class: 'net' } }] }),
+      /rules\.0\.match\.class: must be 2, 4 or 6/,
+    ],
+    [
+      'a bad selector',
+      () => parse({ ...base, rules: [{ ...rule, match: { slot: 'zz:00.0' } }] }),
+      /rules\.0\.match\.slot: "zz:00\.0" is not a selector/,
+    ],
     ['a repeated id', () => parse({ ...base, rules: [rule, rule] }), /rules\.1: repeats a rule id/],
-    ['an unknown hazard', () => parse({ ...base, rules: [{ ...rule, hazard: 'H99' }] }), /rules\.0\.hazard: is not the id/],
-    ['another schema', () => parse({ ...base, schema: 'shootdown.policy/2' }), /schema: is "shootdown\.policy\/2", must be "shootdown\.policy\/1"/],
-    ['a wait without a bound', () => parse({ ...base, bounds: { pendingTimeoutMs: 1e9 } }), /bounds\.pendingTimeoutMs/],
+    [
+      'an unknown hazard',
+      () => parse({ ...base, rules: [{ ...rule, hazard: 'H99' }] }),
+      /rules\.0\.hazard: is not the id/,
+    ],
+    [
+      'another schema',
+      () => parse({ ...base, schema: 'shootdown.policy/2' }),
+      /schema: is "shootdown\.policy\/2", must be "shootdown\.policy\/1"/,
+    ],
+    [
+      'a wait without a bound',
+      () => parse({ ...base, bounds: { pendingTimeoutMs: 1e9 } }),
+      /bounds\.pendingTimeoutMs/,
+    ],
     ['control characters', () => parse({ ...base, schema: '\u001b[2J' }), /^[^\u001b]*$/],
   ])('says what is wrong with %s', (_, action, message) => {
     expect(action).toThrow(message);
@@ -54,7 +86,9 @@ async function decisions(functions: Record<string, MemoryFunction>, at: Place = 
 describe('the default policy', () => {
   it('leaves host, ISA and other bridges, memory controllers and IOMMUs alone', async () => {
     const classes = [0x060000, 0x060100, 0x068000, 0x050000, 0x058000, 0x080600];
-    const functions = Object.fromEntries(classes.map((classCode, i) => [`00:0${i}.0`, { classCode, command: 6 }]));
+    const functions = Object.fromEntries(
+      classes.map((classCode, i) => [`00:0${i}.0`, { classCode, command: 6 }]),
+    );
     const action = await decisions(functions);
     for (const slot of Object.keys(functions)) expect(action(slot), slot).toBe('exempt');
   });
@@ -77,13 +111,18 @@ describe('the default policy', () => {
 
   it('leaves USB alone that no driver has taken over, and gates it once one has', async () => {
     const xhci = { classCode: 0x0c0330, command: 6 };
-    const action = await decisions({ '00:14.0': xhci, '00:15.0': { ...xhci, facts: { driver: 'xhci_hcd' } } });
+    const action = await decisions({
+      '00:14.0': xhci,
+      '00:15.0': { ...xhci, facts: { driver: 'xhci_hcd' } },
+    });
     expect(action('00:14.0')).toBe('exempt');
     expect(action('00:15.0')).toBe('gate');
   });
 
   it('leaves what holds the root file system alone before the jump only', async () => {
-    const functions = { '00:17.0': { classCode: 0x010802, command: 6, facts: { driver: null, holds: ['root' as const] } } };
+    const functions = {
+      '00:17.0': { classCode: 0x010802, command: 6, facts: { driver: null, holds: ['root' as const] } },
+    };
     expect((await decisions(functions, 'before'))('00:17.0')).toBe('exempt');
     expect((await decisions(functions, 'between'))('00:17.0')).toBe('gate');
   });

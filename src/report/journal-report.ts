@@ -11,9 +11,7 @@ export function journalText(journal: Journal, { style, brief }: ReportOptions): 
   const live = results.filter(({ verdict }) => verdict === 'live');
   const count = (verdict: FunctionResult['verdict']) => touched.filter((r) => r.verdict === verdict).length;
   const head = brief ? (text: string) => text : style.bold;
-  const parts = [
-    head(`${count('gated')} gated, ${count('stopped')} stopped; ${live.length} still live.`),
-  ];
+  const parts = [head(`${count('gated')} gated, ${count('stopped')} stopped; ${live.length} still live.`)];
   if (journal.end !== 'complete')
     parts.push(style.red(`The run was ${journal.end ?? 'cut short'}: not every step was performed.`));
   if (brief) return `${parts.join('\n')}\n`;

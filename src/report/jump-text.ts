@@ -21,7 +21,13 @@ export function writersTable(
   const rows = writers.map(({ slot, count, firstAddress, broke }) => {
     const fn = machine.topology.nodes.get(slot)?.function;
     const what = broke.length > 0 ? broke.join(', ') : 'nothing in use';
-    return [slot, String(count), `0x${firstAddress.toString(16)}`, what, fn ? names.device(fn.vendor, fn.device) : ''];
+    return [
+      slot,
+      String(count),
+      `0x${firstAddress.toString(16)}`,
+      what,
+      fn ? names.device(fn.vendor, fn.device) : '',
+    ];
   });
   const columns = [{ title: 'slot' }, { title: 'writes' }, { title: 'first at' }, { title: 'hit' }];
   return table([...columns, { title: 'device', flexible: true }], rows, style);

@@ -49,7 +49,7 @@ export class Bus {
     if (this.refuses(fn) !== null || fn.outstanding.length >= OUTSTANDING_MAX) return false;
     const span = READ_TICKS_MAX - READ_TICKS_MIN + 1;
     const ticks = READ_TICKS_MIN + (mix(hashText(fn.slot), now) % span);
-    fn.outstanding.push(fn.faults.pendingForever ? Number.POSITIVE_INFINITY : now + ticks);
+    fn.outstanding.push(now + ticks);
     this.#waiting.add(fn);
     fn.refresh();
     return true;

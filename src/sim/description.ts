@@ -22,7 +22,7 @@ export interface Faults {
   readonly allOnesAfterReads?: number;
   /** Falls off the bus at the first configuration write. */
   readonly vanishOnWrite?: boolean;
-  /** Requests that are outstanding are never answered. */
+  /** One of its requests is never answered. */
   readonly pendingForever?: boolean;
   /** The host rejects reads or writes with this code. */
   readonly readError?: ErrorCode;

@@ -13,7 +13,6 @@ export interface FunctionParts {
   readonly description: FunctionDescription;
   readonly space: ConfigSpace;
   readonly layout: Layout;
-  readonly faults: Faults;
   readonly device: Device | undefined;
   readonly physfn: SimFunction | undefined;
 }
@@ -24,9 +23,9 @@ export class SimFunction {
   readonly description: FunctionDescription;
   readonly space: ConfigSpace;
   readonly layout: Layout;
-  readonly faults: Faults;
   readonly device: Device | undefined;
   readonly physfn: SimFunction | undefined;
+  faults: Faults = {};
   /** The bridge above, by the buses as firmware numbered them: renumbering a bridge does not rewire the machine. */
   parent: SimFunction | undefined;
   readonly children: SimFunction[] = [];
@@ -45,10 +44,20 @@ export class SimFunction {
     this.description = parts.description;
     this.space = parts.space;
     this.layout = parts.layout;
-    this.faults = parts.faults;
     this.device = parts.device;
     this.physfn = parts.physfn;
     this.#gone = parts.description.gone ?? false;
+  }
+
+  /** From now on it is not sound. */
+  arm(faults: Faults): void {
+    this.faults = faults;
+    this.#reads = 0;
+    if (faults.busMasterReadOnly) {
+      const mask = this.space.writable[regs.PCI_COMMAND] ?? 0;
+      this.space.writable[regs.PCI_COMMAND] = mask & ~regs.PCI_COMMAND_MASTER;
+    }
+    this.refresh();
   }
 
   get command(): number {
@@ -140,7 +149,7 @@ export class SimFunction {
       this.space.config[at] = (this.space.config[at] ?? 0) & ~(this.space.writable[at] ?? 0);
     }
     this.device?.stop();
-    this.outstanding = this.faults.pendingForever ? this.outstanding : [];
+    this.outstanding = [];
     this.interruptsOn = false;
     this.#cause = false;
     this.refresh();
@@ -154,7 +163,7 @@ export class SimFunction {
     this.space.setBits(regs.PCI_STATUS, 2, regs.PCI_STATUS_INTERRUPT, intx);
     const { express } = this.layout;
     if (express !== undefined) {
-      const pending = this.outstanding.length > 0;
+      const pending = this.outstanding.length > 0 || this.faults.pendingForever === true;
       this.space.setBits(express + regs.PCI_EXP_DEVSTA, 2, regs.PCI_EXP_DEVSTA_TRPND, pending);
     }
     this.onIntx(this);

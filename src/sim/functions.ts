@@ -11,37 +11,24 @@ const WINDOWS = 1024;
 
 type Placed = readonly [slot: Slot, of: FunctionDescription];
 
-/** Makes the functions of a machine and hangs each below its bridge. */
-export function buildFunctions(
-  machine: MachineDescription,
-  faults: Readonly<Record<string, Faults>>,
-): Map<Slot, SimFunction> {
+/** Makes the functions of a machine, in slot order, and hangs each below its bridge. */
+export function buildFunctions(machine: MachineDescription): ReadonlyMap<Slot, SimFunction> {
   const placed: Placed[] = machine.functions.map((of) => [needSlot(of.slot), of]);
   placed.sort(([a], [b]) => compareSlots(a, b));
-  const faultsOf = new Map(Object.entries(faults).map(([slot, fault]) => [needSlot(slot), fault]));
+  const shared = sharedDevices(placed);
   const built = new Map<Slot, SimFunction>();
   const make = (slot: Slot, of: FunctionDescription, physfn: SimFunction | undefined): void => {
     if (built.has(slot)) throw bad(`two functions have the slot ${slot}`);
     const { bus, device, function: fn } = slotParts(slot);
     const { space, layout } = buildConfig(of, {
       subordinate: of.secondary === undefined ? 0 : subordinateOf(placed, slot, of.secondary),
-      multiFunction: fn === 0 && sharesDevice(placed, slot),
+      multiFunction: fn === 0 && shared.has(deviceOf(slot)),
       primary: bus,
       window: FIRST_WINDOW + (built.size % WINDOWS) * WINDOW_BYTES,
       vf: physfn !== undefined,
     });
-    const fault = faultsOf.get(slot) ?? {};
-    if (fault.busMasterReadOnly) space.writable[4] = (space.writable[4] ?? 0) & ~4;
     const engine = of.workload ? createDevice(of.workload) : undefined;
-    const made = new SimFunction({
-      slot,
-      description: of,
-      space,
-      layout,
-      faults: fault,
-      device: engine,
-      physfn,
-    });
+    const made = new SimFunction({ slot, description: of, space, layout, device: engine, physfn });
     built.set(slot, made);
     for (let i = 0; i < (physfn ? 0 : (of.vfs ?? 0)); i++) {
       const id = bus * 256 + device * 8 + fn + (i + 1) * VF_STRIDE;
@@ -51,10 +38,21 @@ export function buildFunctions(
     }
   };
   for (const [slot, of] of placed) make(slot, of, undefined);
-  for (const slot of faultsOf.keys())
-    if (!built.has(slot)) throw bad(`there is no function ${slot} to be faulty`);
   connect(built);
-  return built;
+  return new Map([...built].sort(([a], [b]) => compareSlots(a, b)));
+}
+
+/** Makes functions faulty from now on: they were sound when the machine was set up. */
+export function armFaults(
+  functions: ReadonlyMap<Slot, SimFunction>,
+  faults: Readonly<Record<string, Faults>>,
+): void {
+  for (const [text, fault] of Object.entries(faults)) {
+    const slot = needSlot(text);
+    const fn = functions.get(slot);
+    if (!fn) throw bad(`there is no function ${slot} to be faulty`);
+    fn.arm(fault);
+  }
 }
 
 function connect(built: ReadonlyMap<Slot, SimFunction>): void {
@@ -97,9 +95,18 @@ function subordinateOf(placed: readonly Placed[], bridge: Slot, secondary: numbe
   return highest;
 }
 
-function sharesDevice(placed: readonly Placed[], slot: Slot): boolean {
-  const device = slot.slice(0, -1);
-  return placed.some(([other, of]) => other !== slot && other.slice(0, -1) === device && !of.gone);
+const deviceOf = (slot: Slot) => slot.slice(0, -2);
+
+/** Devices with more than one function. */
+function sharedDevices(placed: readonly Placed[]): ReadonlySet<string> {
+  const devices = new Set<string>();
+  const shared = new Set<string>();
+  for (const [slot] of placed) {
+    const device = deviceOf(slot);
+    if (devices.has(device)) shared.add(device);
+    devices.add(device);
+  }
+  return shared;
 }
 
 function needSlot(text: string): Slot {

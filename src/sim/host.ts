@@ -94,7 +94,7 @@ function factsOf(machine: SimMachine, fn: SimFunction): FunctionFacts {
     physfn: fn.physfn?.slot ?? null,
     ...(description.vfs ? { numVfs: fn.virtualFunctionsOn ? description.vfs : 0 } : {}),
     ...(description.classCode >>> 8 === 0x0300 ? { bootVga: description.bootVga ?? false } : {}),
-    holds: description.holds ?? [],
+    ...(description.holds ? { holds: description.holds } : {}),
   };
 }
 

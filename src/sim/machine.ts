@@ -1,13 +1,14 @@
 import type { Clock } from '../host/clock.js';
 import type { Host } from '../host/port.js';
 import { ShootdownError } from '../pci/error.js';
-import { compareSlots, type Slot } from '../pci/slot.js';
+import * as regs from '../pci/regs.js';
+import type { Slot } from '../pci/slot.js';
 import { Bus } from './bus.js';
 import type { Faults, MachineDescription } from './description.js';
 import type { DevicePort } from './devices/device.js';
 import type { Observer, SimEvent } from './events.js';
 import type { SimFunction } from './function.js';
-import { buildFunctions } from './functions.js';
+import { armFaults, buildFunctions } from './functions.js';
 import { simHost } from './host.js';
 import { Interrupts } from './interrupts.js';
 import { type JumpOptions, runJump } from './jump.js';
@@ -34,6 +35,7 @@ const CAPTURE: PageRange = { first: pageOf(0x800_0000), count: pageOf(0x200_0000
 export interface MachineOptions {
   /** Draws the workload and everything else that is left to chance. */
   readonly seed: number;
+  /** By slot; they begin once the machine is at work. */
   readonly faults?: Readonly<Record<string, Faults>>;
 }
 
@@ -65,8 +67,7 @@ export class SimMachine {
     const emit: Observer = (event) => this.emit(event);
     this.bus = new Bus(this.memory, emit);
     this.interrupts = new Interrupts(this.bus, emit);
-    const functions = buildFunctions(description, options.faults ?? {});
-    this.functions = new Map([...functions].sort(([a], [b]) => compareSlots(a, b)));
+    this.functions = buildFunctions(description);
     for (const fn of this.functions.values()) {
       fn.onIntx = (changed) => this.interrupts.wireChanged(changed);
       if (fn.device) this.#engines.push({ fn, port: this.#portOf(fn) });
@@ -75,6 +76,7 @@ export class SimMachine {
     this.host = simHost(this, 'kernel');
     this.clock = { now: () => this.#now / TICKS_PER_MS, sleep: (ms) => this.#sleep(ms) };
     this.run(WARM_UP_TICKS);
+    armFaults(this.functions, options.faults ?? {});
   }
 
   /** In ticks. */
@@ -162,7 +164,7 @@ export class SimMachine {
       const { driver, leftBy, busMaster } = fn.description;
       if (driver) kernel.bind(fn);
       else if (leftBy === 'driver' || leftBy === 'firmware') leaveRunning(fn, memory, allocator, leftBy);
-      else if (busMaster) fn.space.setBits(4, 2, 0x0004, true);
+      else if (busMaster) fn.space.setBits(regs.PCI_COMMAND, 2, regs.PCI_COMMAND_MASTER, true);
     }
     return kernel;
   }
@@ -175,7 +177,7 @@ function leaveRunning(
   allocator: PageAllocator,
   by: 'driver' | 'firmware',
 ): void {
-  fn.space.setBits(4, 2, 0x0006, true);
+  fn.space.setBits(regs.PCI_COMMAND, 2, regs.PCI_COMMAND_MASTER, true);
   fn.device?.program((count) => {
     const pages = allocator.takeMany(count, by === 'firmware' ? 'firmware' : 'dma-buffer');
     for (const page of pages) memory.fill(page, 0);

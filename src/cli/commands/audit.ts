@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { namesFor } from '../../host/pci-ids-file.js';
+
 import { scan } from '../../host/scan.js';
 import { type Audit, audit } from '../../quiesce/audit.js';
 import { type JumpPath, SEVERITIES, type Severity } from '../../quiesce/findings.js';
@@ -8,6 +8,7 @@ import { auditText } from '../../report/audit-text.js';
 import { EXIT, type ExitStatus } from '../exit.js';
 import { openHost } from '../hosts.js';
 import type { Io } from '../io.js';
+import { namesFor } from '../names.js';
 import {
   type CommonOptions,
   checkSelects,
@@ -51,7 +52,7 @@ async function runAudit(options: AuditOptions, io: Io): Promise<ExitStatus> {
     if (options.json) {
       io.out(jsonText(auditJson(audited)));
     } else {
-      const names = namesFor(audited.functions.map(({ node }) => node.function));
+      const names = await namesFor(audited.functions.map(({ node }) => node.function));
       io.out(auditText(audited, { names, style: io.style, all: options.all ?? false }));
     }
     return fails(audited, options.failOn) ? EXIT.findings : EXIT.clean;

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { namesFor } from '../../host/pci-ids-file.js';
+
 import { scan } from '../../host/scan.js';
 import { compareSlots, type Slot } from '../../pci/slot.js';
 import { audit } from '../../quiesce/audit.js';
@@ -15,10 +15,14 @@ import { paragraph } from '../../report/table.js';
 import { createMachine, type JumpResult, type SimMachine, type StrayWrite } from '../../sim/index.js';
 import { EXIT, type ExitStatus } from '../exit.js';
 import type { Io } from '../io.js';
+import { namesFor } from '../names.js';
 
 const BUSY_TICKS = 500;
 
-export function demoCommand(program: Command, run: (action: (io: Io) => Promise<ExitStatus>) => Promise<void>): void {
+export function demoCommand(
+  program: Command,
+  run: (action: (io: Io) => Promise<ExitStatus>) => Promise<void>,
+): void {
   program
     .command('demo')
     .description('show on a simulated machine what a jump breaks, and how it is prevented')
@@ -36,8 +40,9 @@ async function runDemo(name: string, io: Io): Promise<ExitStatus> {
   const machine = await scan(plain.host);
   const audited = audit(machine, policy, 'crash');
   const functions = audited.functions.map(({ node }) => node.function);
-  const names = namesFor(functions);
-  const writersText = (writers: readonly JumpWriter[]) => io.out(`${writersTable(writers, machine, names, style)}\n`);
+  const names = await namesFor(functions);
+  const writersText = (writers: readonly JumpWriter[]) =>
+    io.out(`${writersTable(writers, machine, names, style)}\n`);
   title('1. A machine at work, simulated');
   say(headline(audited));
   io.out(`${liveTable(audited, { names, style })}\n`);
@@ -62,7 +67,9 @@ async function runDemo(name: string, io: Io): Promise<ExitStatus> {
     },
   });
   const after = shot.writes.filter(({ tick }) => tick > gatedAt);
-  say(`${shot.writes.length} writes came through before it was done, ${after.length} after. ${whatBroke(shot)}`);
+  say(
+    `${shot.writes.length} writes came through before it was done, ${after.length} after. ${whatBroke(shot)}`,
+  );
   if (after.length > 0) writersText(writersOf(after));
 
   title('5. Before a jump on purpose: stop what has no driver, and take it back');
@@ -74,7 +81,8 @@ async function runDemo(name: string, io: Io): Promise<ExitStatus> {
   const entries = await restore(taken.host, journal, now);
   io.out(restoreText(entries, { style, brief: true }));
   const same = entries.every(({ slot }) => sameBytes(before.get(slot), taken.snapshot().get(slot)));
-  if (same) say('Every function that was touched has the configuration space that it had before, byte for byte.');
+  if (same)
+    say('Every function that was touched has the configuration space that it had before, byte for byte.');
   io.out(`\n${style.dim('Next: shootdown audit looks at this machine, and only reads.')}\n`);
   return same && shot.verdict === 'clean' ? EXIT.clean : EXIT.failed;
 }
@@ -88,13 +96,19 @@ function machineAtWork(name: string): SimMachine {
 
 function whatBroke({ corrupted, storms, dump, stuckOn, verdict }: JumpResult): string {
   const parts: string[] = [];
-  if (corrupted.length > 0) parts.push(`${corrupted.length} pages of the next kernel are not what it put there.`);
+  if (corrupted.length > 0)
+    parts.push(`${corrupted.length} pages of the next kernel are not what it put there.`);
   if (dump && dump.torn.length > 0) {
-    parts.push(`${dump.torn.length} of ${dump.pages} pages changed while the dump was saved: it shows no one moment.`);
+    parts.push(
+      `${dump.torn.length} of ${dump.pages} pages changed while the dump was saved: it shows no one moment.`,
+    );
   }
-  for (const { line, slots } of storms) parts.push(`Interrupt line ${line} was given up (nobody cared): ${slots.join(', ')}.`);
+  for (const { line, slots } of storms)
+    parts.push(`Interrupt line ${line} was given up (nobody cared): ${slots.join(', ')}.`);
   if (stuckOn !== null) parts.push(`It went no further than ${stuckOn}.`);
-  return parts.length > 0 ? parts.join(' ') : `The next kernel is ${verdict}: nothing of it, nor of the dump, was hit.`;
+  return parts.length > 0
+    ? parts.join(' ')
+    : `The next kernel is ${verdict}: nothing of it, nor of the dump, was hit.`;
 }
 
 function writersOf(writes: readonly StrayWrite[]): JumpWriter[] {

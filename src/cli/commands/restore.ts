@@ -55,7 +55,11 @@ async function runRestore(
         signal: io.signal,
         onProgress: io.progress('restoring'),
       });
-      io.out(options.json ? jsonText(restoreJson(journal, entries, path)) : restoreText(entries, { style: io.style }));
+      io.out(
+        options.json
+          ? jsonText(restoreJson(journal, entries, path))
+          : restoreText(entries, { style: io.style }),
+      );
       if (notRestored(entries).length === 0 && !io.signal.aborted) return EXIT.clean;
       const wrote = entries.some(({ outcome }) => outcome === 'restored' || outcome === 'rebound');
       if (wrote) io.err(`journal: ${path}\n`);

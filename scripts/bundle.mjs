@@ -1,0 +1,35 @@
+// Bundles the executable and the library into dist/.
+import { chmodSync, mkdirSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+
+/** commander is CommonJS and requires Node's own modules at run time. */
+export const REQUIRE_BANNER =
+  "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);";
+
+export async function bundle() {
+  const { version } = JSON.parse(readFileSync(`${root}/package.json`, 'utf8'));
+  const common = {
+    absWorkingDir: root,
+    bundle: true,
+    platform: 'node',
+    target: 'node20',
+    format: 'esm',
+    define: { SHOOTDOWN_VERSION: JSON.stringify(version) },
+    legalComments: 'none',
+    logLevel: 'warning',
+  };
+  mkdirSync(`${root}/dist`, { recursive: true });
+  await Promise.all([
+    build({
+      ...common,
+      entryPoints: ['src/cli/main.ts'],
+      outfile: 'dist/shootdown.mjs',
+      banner: { js: `#!/usr/bin/env node\n${REQUIRE_BANNER}` },
+    }),
+    build({ ...common, entryPoints: ['src/index.ts'], outfile: 'dist/index.mjs', banner: { js: REQUIRE_BANNER } }),
+  ]);
+  chmodSync(`${root}/dist/shootdown.mjs`, 0o755);
+}

@@ -1,0 +1,200 @@
+// Writes the files that follow from other files of the project: npm run generate
+// With --check it writes nothing, and exits 1 if a generated file is stale.
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { build } from 'esbuild';
+import { root } from './install.mjs';
+
+/**
+ * Each returns a list of `{ path, content }`, or a promise of one, with the path from the root of the project. They
+ * run in this order, and what one writes the next can read: findings and policies import the hazards.
+ */
+const GENERATORS = [hazardOutputs];
+
+/** Bundles a TypeScript file, given from the root of the project, and returns its exports. */
+export async function loadTs(entry) {
+  const folder = mkdtempSync(join(tmpdir(), 'shootdown-generate-'));
+  const outfile = join(folder, 'bundle.mjs');
+  const require = `import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);`;
+  const { version } = JSON.parse(read('package.json'));
+  try {
+    await build({
+      entryPoints: [join(root, entry)],
+      outfile,
+      bundle: true,
+      platform: 'node',
+      target: 'node20',
+      format: 'esm',
+      define: { SHOOTDOWN_VERSION: JSON.stringify(version) },
+      banner: { js: require },
+      logLevel: 'warning',
+    });
+    return await import(pathToFileURL(outfile).href);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function read(path) {
+  return readFileSync(join(root, path), 'utf8');
+}
+
+/** A file's text with `content` between its two markers. */
+export function betweenMarkers(path, content) {
+  const [start, end] = ['<!-- generated:start -->', '<!-- generated:end -->'];
+  const text = read(path);
+  const from = text.indexOf(start);
+  const to = text.indexOf(end);
+  if (from < 0 || to < from) throw new Error(`${path}: the markers ${start} and ${end} are missing`);
+  return `${text.slice(0, from + start.length)}\n\n${content}\n\n${text.slice(to)}`;
+}
+
+function hazardOutputs() {
+  const hazards = readHazards();
+  const ids = hazards.map(({ id }) => `'${id}'`);
+  const entries = hazards.map(({ id, title, sources: [first] }) => {
+    return `${id}: { title: ${JSON.stringify(title)}, source: ${JSON.stringify(first.url ?? first.what)} },`;
+  });
+  const code = [
+    '// Generated from hazards/*.json by scripts/generate.mjs: do not edit.',
+    `export type HazardId = ${ids.join(' | ')};`,
+    '',
+    '/** Known ways in which a jump goes wrong, each with its first source; the whole entries are in hazards/. */',
+    'export const HAZARDS: Readonly<Record<HazardId, { title: string; source: string }>> = {',
+    ...entries,
+    '};',
+    '',
+  ];
+  const rows = hazards.map(({ id, file, title, path, confidence }) => {
+    return `| [${id}](${file}) | ${title} | ${path.join(', ')} | ${confidence} |`;
+  });
+  const table = ['| Id | Title | Path | Confidence |', '| --- | --- | --- | --- |', ...rows].join('\n');
+  return [
+    { path: 'src/quiesce/hazards.generated.ts', content: code.join('\n') },
+    { path: 'hazards/README.md', content: betweenMarkers('hazards/README.md', table) },
+  ];
+}
+
+const TEXTS = ['id', 'title', 'symptom', 'cause', 'cure', 'seenOn'];
+const KEYS = [...TEXTS, 'sources', 'confidence', 'path'];
+const CONFIDENCES = ['established', 'weak', 'inference'];
+const PATHS = ['normal', 'crash'];
+/** The forms that addresses of these places take; those of other places need only be addresses. */
+const URL_SHAPES = {
+  'git.kernel.org': /^\/(linus\/[0-9a-f]{12}|pub\/scm\/.+)$/,
+  'lore.kernel.org': /^\/r\/[^/<>\s]+@[^/<>\s]+$/,
+  'github.com': /^\/[\w.-]+\/[\w.-]+\/issues\/\d+$/,
+};
+
+/** All entries in the order of their ids. Throws with everything that is wrong. */
+function readHazards() {
+  const names = readdirSync(join(root, 'hazards')).filter((name) => name.endsWith('.json'));
+  const problems = [];
+  const hazards = names.sort().map((file, index) => {
+    const report = (text) => problems.push(`hazards/${file}: ${text}`);
+    const wanted = `H${String(index + 1).padStart(2, '0')}`;
+    let hazard;
+    try {
+      hazard = JSON.parse(read(`hazards/${file}`));
+    } catch (error) {
+      report(error.message);
+      return {};
+    }
+    if (hazard.id !== wanted) report(`id is ${hazard.id}: ids count up from H01, and ${wanted} is next`);
+    if (!/^H\d\d-[a-z0-9-]+\.json$/.test(file) || !file.startsWith(`${hazard.id}-`))
+      report('the name of the file is ID-words-with-dashes.json');
+    checkHazard(hazard, report);
+    return { ...hazard, file };
+  });
+  if (hazards.length === 0) problems.push('hazards: there are no entries');
+  if (problems.length > 0) throw new Error(problems.join('\n'));
+  return hazards;
+}
+
+function checkHazard(hazard, report) {
+  for (const key of KEYS) if (!(key in hazard)) report(`${key} is missing`);
+  for (const key of Object.keys(hazard)) if (!KEYS.includes(key)) report(`${key} is not a key of an entry`);
+  for (const key of TEXTS) {
+    const text = hazard[key] ?? '.';
+    if (typeof text !== 'string' || text.trim() === '' || text !== text.trim() || /[\n|]/.test(text))
+      report(`${key} must be one line of text, without | and without space around it`);
+  }
+  if (!CONFIDENCES.includes(hazard.confidence)) report(`confidence is one of ${CONFIDENCES.join(', ')}`);
+  const { path, sources } = hazard;
+  if (
+    !Array.isArray(path) ||
+    path.length === 0 ||
+    path.join() !== PATHS.filter((p) => path.includes(p)).join()
+  )
+    report(`path lists ${PATHS.join(', ')}, or one of them`);
+  if (!Array.isArray(sources) || sources.length === 0) report('sources is empty');
+  else for (const source of sources) checkSource(source, report);
+}
+
+function checkSource(source, report) {
+  const { what, url, ...rest } = source;
+  if (typeof what !== 'string' || what.trim() === '') report('a source does not say what it is');
+  if (Object.keys(rest).length > 0) report(`${Object.keys(rest)[0]} is not a key of a source`);
+  if (url === undefined) return;
+  if (!URL.canParse(url) || !/^https?:\/\/[^\s<>]+$/.test(url)) {
+    report(`${url} is not an address`);
+    return;
+  }
+  const { hostname, pathname } = new URL(url);
+  const shape = URL_SHAPES[hostname];
+  if (shape && !shape.test(pathname))
+    report(`${url} is not of the form that ${hostname} has: ${shape.source}`);
+}
+
+/** As Biome would leave it; files that it does not know stay as they are. */
+function formatted({ path, content }) {
+  if (!/\.(ts|mjs|json)$/.test(path)) return content;
+  const biome = join(root, 'node_modules/@biomejs/biome/bin/biome');
+  const run = spawnSync(process.execPath, [biome, 'format', `--stdin-file-path=${path}`], {
+    cwd: root,
+    input: content,
+    encoding: 'utf8',
+  });
+  if (run.status !== 0) throw new Error(`${path}: biome could not format it: ${run.stderr}`);
+  return run.stdout;
+}
+
+function currentContent(path) {
+  try {
+    return read(path);
+  } catch (error) {
+    if (error.code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+async function generate(check) {
+  const stale = [];
+  for (const generator of GENERATORS) {
+    for (const output of await generator()) {
+      const content = formatted(output);
+      if (content === currentContent(output.path)) continue;
+      stale.push(output.path);
+      if (check) continue;
+      mkdirSync(dirname(join(root, output.path)), { recursive: true });
+      writeFileSync(join(root, output.path), content);
+    }
+  }
+  for (const path of stale) console.log(`${path}: ${check ? 'stale; npm run generate' : 'written'}`);
+  return check && stale.length > 0 ? 1 : 0;
+}
+
+const args = process.argv.slice(2);
+if (args.some((arg) => arg !== '--check')) {
+  console.error('usage: node scripts/generate.mjs [--check]');
+  process.exit(64);
+}
+try {
+  process.exitCode = await generate(args.includes('--check'));
+} catch (error) {
+  console.error(error.message);
+  process.exitCode = 1;
+}
