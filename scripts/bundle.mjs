@@ -29,7 +29,12 @@ export async function bundle() {
       outfile: 'dist/shootdown.mjs',
       banner: { js: `#!/usr/bin/env node\n${REQUIRE_BANNER}` },
     }),
-    build({ ...common, entryPoints: ['src/index.ts'], outfile: 'dist/index.mjs', banner: { js: REQUIRE_BANNER } }),
+    build({
+      ...common,
+      entryPoints: ['src/index.ts'],
+      outfile: 'dist/index.mjs',
+      banner: { js: REQUIRE_BANNER },
+    }),
   ]);
   chmodSync(`${root}/dist/shootdown.mjs`, 0o755);
 }

@@ -6,19 +6,21 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
+import { REQUIRE_BANNER } from './bundle.mjs';
 import { root } from './install.mjs';
 
 /**
- * Each returns a list of `{ path, content }`, or a promise of one, with the path from the root of the project. They
- * run in this order, and what one writes the next can read: findings and policies import the hazards.
+ * Each is given the helpers below and returns a list of `{ path, content }`, or a promise of one, with the path from
+ * the root of the project. They run in this order, and what one writes the next can read: findings and policies
+ * import the hazards. One that is larger than a screen gets a module of its own in scripts/.
  */
-const GENERATORS = [hazardOutputs];
+const GENERATORS = [hazardOutputs, findingsOutputs, policySchemaOutputs];
+const HELPERS = { loadTs, read, betweenMarkers };
 
 /** Bundles a TypeScript file, given from the root of the project, and returns its exports. */
-export async function loadTs(entry) {
+async function loadTs(entry) {
   const folder = mkdtempSync(join(tmpdir(), 'shootdown-generate-'));
   const outfile = join(folder, 'bundle.mjs');
-  const require = `import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);`;
   const { version } = JSON.parse(read('package.json'));
   try {
     await build({
@@ -29,7 +31,7 @@ export async function loadTs(entry) {
       target: 'node20',
       format: 'esm',
       define: { SHOOTDOWN_VERSION: JSON.stringify(version) },
-      banner: { js: require },
+      banner: { js: REQUIRE_BANNER },
       logLevel: 'warning',
     });
     return await import(pathToFileURL(outfile).href);
@@ -43,7 +45,7 @@ function read(path) {
 }
 
 /** A file's text with `content` between its two markers. */
-export function betweenMarkers(path, content) {
+function betweenMarkers(path, content) {
   const [start, end] = ['<!-- generated:start -->', '<!-- generated:end -->'];
   const text = read(path);
   const from = text.indexOf(start);
@@ -78,6 +80,63 @@ function hazardOutputs() {
   ];
 }
 
+async function findingsOutputs() {
+  const { FINDINGS } = await loadTs('src/quiesce/findings.ts');
+  const { HAZARDS } = await loadTs('src/quiesce/hazards.generated.ts');
+  const files = new Map(readHazards().map(({ id, file }) => [id, file]));
+  const severity = ({ normal, crash }) => `normal ${normal ?? '-'}, crash ${crash ?? '-'}`;
+  const rows = Object.entries(FINDINGS).map(
+    ([id, kind]) =>
+      `| [${id}](#${id.toLowerCase()}) | ${kind.title} | ${kind.severity.normal ?? '-'} | ${kind.severity.crash ?? '-'} |`,
+  );
+  const sections = Object.entries(FINDINGS).map(([id, kind]) => {
+    const hazards = kind.hazards.map(
+      (hazard) => `[${hazard}](../hazards/${files.get(hazard)}) ${HAZARDS[hazard].title}`,
+    );
+    return [
+      `## ${id}`,
+      '',
+      `**${kind.title}** (${severity(kind)})`,
+      '',
+      kind.meaning,
+      '',
+      `- Evidence: ${kind.evidence}`,
+      `- Cure: ${kind.advice}`,
+      ...(hazards.length > 0 ? [`- Hazards: ${hazards.join('; ')}`] : []),
+    ].join('\n');
+  });
+  const text = [
+    '<!-- Generated from src/quiesce/findings.ts by scripts/generate.mjs: do not edit. -->',
+    '',
+    '# Findings',
+    '',
+    'What `shootdown audit` can say, by id. Ids are stable. SD0.. is about one function, SD1.. about the machine. A',
+    'finding says what a function *could* do, never what it did. Its severity depends on the jump that is meant:',
+    '`--for normal` (kexec) or `--for crash` (kdump).',
+    '',
+    '| Id | Title | Normal | Crash |',
+    '| --- | --- | --- | --- |',
+    ...rows,
+    '',
+    sections.join('\n\n'),
+    '',
+  ];
+  return [{ path: 'docs/findings.md', content: text.join('\n') }];
+}
+
+async function policySchemaOutputs() {
+  const { policySchema } = await loadTs('src/quiesce/policy.ts');
+  const { toJsonSchema } = await import('@valibot/to-json-schema');
+  // What a schema cannot say (a selector's form, that ids do not repeat) is checked when the policy is read.
+  const schema = toJsonSchema(policySchema, { errorMode: 'ignore', typeMode: 'input' });
+  return [
+    {
+      path: 'policies/policy.schema.json',
+      content: JSON.stringify({ title: 'shootdown policy', ...schema }, null, 2),
+    },
+  ];
+}
+
 const TEXTS = ['id', 'title', 'symptom', 'cause', 'cure', 'seenOn'];
 const KEYS = [...TEXTS, 'sources', 'confidence', 'path'];
 const CONFIDENCES = ['established', 'weak', 'inference'];
@@ -93,9 +152,10 @@ const URL_SHAPES = {
 function readHazards() {
   const names = readdirSync(join(root, 'hazards')).filter((name) => name.endsWith('.json'));
   const problems = [];
-  const hazards = names.sort().map((file, index) => {
+  let last = 0;
+  const hazards = names.sort().map((file) => {
     const report = (text) => problems.push(`hazards/${file}: ${text}`);
-    const wanted = `H${String(index + 1).padStart(2, '0')}`;
+    const wanted = `H${String(last + 1).padStart(2, '0')}`;
     let hazard;
     try {
       hazard = JSON.parse(read(`hazards/${file}`));
@@ -104,6 +164,7 @@ function readHazards() {
       return {};
     }
     if (hazard.id !== wanted) report(`id is ${hazard.id}: ids count up from H01, and ${wanted} is next`);
+    last = Number(String(hazard.id).slice(1));
     if (!/^H\d\d-[a-z0-9-]+\.json$/.test(file) || !file.startsWith(`${hazard.id}-`))
       report('the name of the file is ID-words-with-dashes.json');
     checkHazard(hazard, report);
@@ -151,7 +212,7 @@ function checkSource(source, report) {
 
 /** As Biome would leave it; files that it does not know stay as they are. */
 function formatted({ path, content }) {
-  if (!/\.(ts|mjs|json)$/.test(path)) return content;
+  if (!/\.(ts|mjs|json|md)$/.test(path)) return content;
   const biome = join(root, 'node_modules/@biomejs/biome/bin/biome');
   const run = spawnSync(process.execPath, [biome, 'format', `--stdin-file-path=${path}`], {
     cwd: root,
@@ -174,7 +235,7 @@ function currentContent(path) {
 async function generate(check) {
   const stale = [];
   for (const generator of GENERATORS) {
-    for (const output of await generator()) {
+    for (const output of await generator(HELPERS)) {
       const content = formatted(output);
       if (content === currentContent(output.path)) continue;
       stale.push(output.path);

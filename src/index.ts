@@ -27,7 +27,7 @@ export {
   type TopologyNode,
 } from './pci/topology.js';
 export { type Audit, type AuditedFunction, audit, liveFunctions } from './quiesce/audit.js';
-export { type Decision, decide } from './quiesce/decide.js';
+export { type Decider, type Decision, decider } from './quiesce/decide.js';
 export { defaultPolicy } from './quiesce/default-policy.js';
 export { FINDINGS, type Finding, type FindingId, type JumpPath, type Severity } from './quiesce/findings.js';
 export {

@@ -1,8 +1,26 @@
+import type { Slot } from '../pci/slot.js';
+
 /** What a dump tells about one function. Bytes beyond `bytes.length` are not known. */
 export interface DumpedFunction {
   readonly bytes: Uint8Array;
   /** One for each byte that is known; `null` if all are. */
   readonly known: Uint8Array | null;
+}
+
+/** What a dump holds. */
+export interface DumpContents {
+  /** In slot order. */
+  readonly functions: ReadonlyMap<Slot, DumpedFunction>;
+  readonly notes: readonly string[];
+  /** What was seen beside it, for those who must say why there are no functions. */
+  readonly seen: {
+    readonly bytes: number;
+    readonly headers: number;
+    /** Hex rows without a header line above them. */
+    readonly strayRows: number;
+    /** The first four bytes. */
+    readonly magic: readonly number[];
+  };
 }
 
 const SPACE = 4096;

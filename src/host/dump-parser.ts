@@ -1,5 +1,5 @@
-import type { Slot } from '../pci/slot.js';
-import { DumpBlock, type DumpedFunction } from './dump-block.js';
+import { DumpBlock, type DumpContents } from './dump-block.js';
+import { LineCarry } from './dump-carry.js';
 import {
   BLANK,
   COLON,
@@ -13,22 +13,6 @@ import {
 } from './dump-line.js';
 import { DumpNotes } from './dump-notes.js';
 import { DumpStore } from './dump-store.js';
-
-/** What a dump holds. */
-export interface DumpContents {
-  /** In slot order. */
-  readonly functions: ReadonlyMap<Slot, DumpedFunction>;
-  readonly notes: readonly string[];
-  /** What was seen beside it, for those who must say why there are no functions. */
-  readonly seen: {
-    readonly bytes: number;
-    readonly headers: number;
-    /** Hex rows without a header line above them. */
-    readonly strayRows: number;
-    /** The first four bytes. */
-    readonly magic: readonly number[];
-  };
-}
 
 const LINE_MAX = 64 * 1024;
 /** The longest line that lspci's own reader takes; it refuses the whole file for one that is longer. */
@@ -46,11 +30,7 @@ export class DumpParser {
   readonly #notes = new DumpNotes();
   readonly #store = new DumpStore(this.#notes);
   readonly #block = new DumpBlock();
-  /** The beginning of a line whose end has not come yet. */
-  readonly #carry = new Uint8Array(LINE_MAX);
-  #carried = 0;
-  /** The length of the unfinished line, which may be more than is carried. */
-  #pending = 0;
+  readonly #carry = new LineCarry(LINE_MAX);
   #line = 0;
   #bytes = 0;
   #magic: number[] = [];
@@ -69,7 +49,7 @@ export class DumpParser {
   push(chunk: Uint8Array): void {
     if (this.#magic.length < 4) this.#magic.push(...chunk.subarray(0, 4 - this.#magic.length));
     this.#bytes += chunk.length;
-    let at = this.#pending > 0 ? this.#finishCarried(chunk) : 0;
+    let at = this.#carry.length > 0 ? this.#finishCarried(chunk) : 0;
     while (at < chunk.length) {
       const after = this.#fastRow(chunk, at);
       if (after > 0) {
@@ -78,7 +58,7 @@ export class DumpParser {
       }
       const end = chunk.indexOf(LF, at);
       if (end === -1) {
-        this.#hold(chunk, at, chunk.length);
+        this.#carry.add(chunk, at, chunk.length);
         return;
       }
       this.#wholeLine(chunk, at, end, end - at);
@@ -87,18 +67,18 @@ export class DumpParser {
   }
 
   end(): DumpContents {
-    if (this.#pending > 0) {
+    if (this.#carry.length > 0) {
       this.#notes.add(`the text ends within line ${this.#line + 1}`);
-      this.#wholeLine(this.#carry, 0, this.#carried, this.#pending);
+      this.#carriedLine();
     }
     this.#close();
     if (this.#strayRows > 0) {
-      this.#notes.add(
+      this.#notes.sum(
         `hex rows that belong to no header line: ${this.#strayRows}, the first in line ${this.#firstStray}`,
       );
     }
     if (this.#longLines > 0) {
-      this.#notes.add(
+      this.#notes.sum(
         `lines for which lspci -F would refuse the file, over ${LSPCI_LINE_MAX} bytes: ${this.#longLines}`,
       );
     }
@@ -115,23 +95,18 @@ export class DumpParser {
     };
   }
 
-  #hold(chunk: Uint8Array, from: number, to: number): void {
-    const room = Math.min(to - from, LINE_MAX - this.#carried);
-    this.#carry.set(chunk.subarray(from, from + room), this.#carried);
-    this.#carried += room;
-    this.#pending += to - from;
-  }
-
   #finishCarried(chunk: Uint8Array): number {
     const end = chunk.indexOf(LF);
-    this.#hold(chunk, 0, end === -1 ? chunk.length : end);
+    this.#carry.add(chunk, 0, end === -1 ? chunk.length : end);
     if (end === -1) return chunk.length;
-    const length = this.#pending;
-    const carried = this.#carried;
-    this.#pending = 0;
-    this.#carried = 0;
-    this.#wholeLine(this.#carry, 0, carried, length);
+    this.#carriedLine();
     return end + 1;
+  }
+
+  #carriedLine(): void {
+    const { bytes, held, length } = this.#carry;
+    this.#carry.clear();
+    this.#wholeLine(bytes, 0, held, length);
   }
 
   /** A row of 16 bytes that comes in order, which nearly all do; returns where the next line begins, or 0. */

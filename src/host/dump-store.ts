@@ -85,15 +85,15 @@ export class DumpStore {
   }
 
   #note(rowless: number): void {
-    if (rowless > 0) this.#notes.add(`functions with a header line but no hex rows: ${rowless}`);
+    if (rowless > 0) this.#notes.sum(`functions with a header line but no hex rows: ${rowless}`);
     if (this.#repeats > 0) {
       const first = this.#firstRepeat;
-      this.#notes.add(
+      this.#notes.sum(
         `functions that come again: ${this.#repeats}, the first of them ${first}; of each slot the last complete one counts`,
       );
     }
     if (this.#tooMany > 0) {
-      this.#notes.add(`more than ${FUNCTIONS_MAX} functions: ${this.#tooMany} were left out`);
+      this.#notes.sum(`more than ${FUNCTIONS_MAX} functions: ${this.#tooMany} were left out`);
     }
   }
 

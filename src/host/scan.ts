@@ -20,6 +20,8 @@ export interface Machine {
 export interface ScanOptions {
   /** Also read what only an audit needs: the extended capability list. Default true. */
   readonly extended?: boolean;
+  /** Read no more than the header of a function that is quiet. */
+  readonly skipQuiet?: boolean;
   /** Functions that will be accessed again soon; the host may let go of the others. */
   readonly keep?: (fn: PciFunction) => boolean;
   /** Called after each function. */
@@ -64,21 +66,37 @@ async function scanFunction(
   const asleep = facts.powerState === 'D3cold' ? 'd3cold' : facts.asleep ? 'suspended' : undefined;
   if (asleep) return { ...absent(slot, new ConfigImage(64), asleep), ...facts.ids };
   let image = new ConfigImage(64);
+  let read = 0;
   try {
     image = new ConfigImage(await host.visibleBytes(slot));
-    const steps = decodeSteps(slot, image, options);
-    for (;;) {
-      const step = steps.next();
-      if (step.done) {
-        for (const note of step.value.notes) notes.push(`${slot}: ${note.text}`);
-        return step.value;
-      }
-      const { offset, length } = step.value;
-      image.set(offset, await readRange(host, slot, offset, length));
-    }
   } catch (error) {
-    if (!(error instanceof ShootdownError)) throw error;
-    notes.push(error.message);
-    return absent(slot, image, 'unreadable');
+    return unreadable(slot, image, error, notes);
   }
+  const steps = decodeSteps(slot, image, options);
+  for (;;) {
+    const step = steps.next();
+    if (step.done) {
+      for (const note of step.value.notes) notes.push(`${slot}: ${note.text}`);
+      return step.value;
+    }
+    const { offset, length } = step.value;
+    if (offset + length > image.visible) continue;
+    try {
+      image.set(offset, await readRange(host, slot, offset, length));
+      read++;
+    } catch (error) {
+      if (read === 0) return unreadable(slot, image, error, notes);
+      notes.push(messageOf(error));
+    }
+  }
+}
+
+function unreadable(slot: Slot, image: ConfigImage, error: unknown, notes: string[]): PciFunction {
+  notes.push(messageOf(error));
+  return absent(slot, image, 'unreadable');
+}
+
+function messageOf(error: unknown): string {
+  if (error instanceof ShootdownError) return error.message;
+  throw error;
 }

@@ -10,6 +10,7 @@ import type {
   Msix,
   PowerManagement,
   PowerState,
+  Seen,
   Sriov,
 } from './function.js';
 import * as regs from './regs.js';
@@ -23,8 +24,8 @@ export interface Decoded {
   msix?: Msix;
   express?: Express;
   af?: AdvancedFeatures;
-  sriov?: Sriov;
-  aer?: Aer;
+  sriov?: Seen<Sriov>;
+  aer?: Seen<Aer>;
 }
 
 const EXTENDED = 0x1_0000;
@@ -77,18 +78,14 @@ export function* decodeCapability(
     case regs.PCI_EXT_CAP_ID_SRIOV | EXTENDED: {
       if (found.sriov) return;
       yield* want(image, at + regs.PCI_SRIOV_CTRL, 0x14);
-      const sriov = decodeSriov(image, at);
-      if (sriov) found.sriov = sriov;
+      found.sriov = decodeSriov(image, at);
       return;
     }
     case regs.PCI_EXT_CAP_ID_ERR | EXTENDED: {
       if (found.aer) return;
       yield* want(image, at + regs.PCI_ERR_UNCOR_STATUS, 4);
       yield* want(image, at + regs.PCI_ERR_COR_STATUS, 4);
-      const uncorrectableStatus = image.read(at + regs.PCI_ERR_UNCOR_STATUS, 4);
-      const correctableStatus = image.read(at + regs.PCI_ERR_COR_STATUS, 4);
-      if (uncorrectableStatus === undefined || correctableStatus === undefined) return;
-      found.aer = { offset: at, uncorrectableStatus, correctableStatus };
+      found.aer = decodeAer(image, at);
       return;
     }
     default:
@@ -96,7 +93,11 @@ export function* decodeCapability(
 }
 
 function* want(image: ConfigImage, offset: number, length: number): Generator<ConfigRange, void, void> {
-  if (offset + length <= image.visible && !image.has(offset, length)) yield { offset, length };
+  if (offset + length > image.visible || image.has(offset, length)) return;
+  yield { offset, length };
+  if (image.has(offset, length)) return;
+  // A dump may have a hole here and go on behind it.
+  for (let at = offset; at < offset + length; at += 2) if (!image.has(at, 2)) yield { offset: at, length: 2 };
 }
 
 function decodePm(image: ConfigImage, at: number): PowerManagement {
@@ -156,7 +157,7 @@ function decodeAf(image: ConfigImage, at: number): AdvancedFeatures {
   };
 }
 
-function decodeSriov(image: ConfigImage, at: number): Sriov | undefined {
+function decodeSriov(image: ConfigImage, at: number): Seen<Sriov> {
   const read16 = (register: number) => image.read(at + register, 2);
   const control = read16(regs.PCI_SRIOV_CTRL);
   const totalVfs = read16(regs.PCI_SRIOV_TOTAL_VF);
@@ -164,8 +165,15 @@ function decodeSriov(image: ConfigImage, at: number): Sriov | undefined {
   const vfOffset = read16(regs.PCI_SRIOV_VF_OFFSET);
   const vfStride = read16(regs.PCI_SRIOV_VF_STRIDE);
   const vfDevice = read16(regs.PCI_SRIOV_VF_DID);
-  if (control === undefined || totalVfs === undefined || numVfs === undefined) return undefined;
-  if (vfOffset === undefined || vfStride === undefined || vfDevice === undefined) return undefined;
+  if (control === undefined || totalVfs === undefined || numVfs === undefined) return 'unknown';
+  if (vfOffset === undefined || vfStride === undefined || vfDevice === undefined) return 'unknown';
   const vfEnable = (control & regs.PCI_SRIOV_CTRL_VFE) !== 0;
   return { offset: at, vfEnable, numVfs, totalVfs, vfOffset, vfStride, vfDevice };
+}
+
+function decodeAer(image: ConfigImage, at: number): Seen<Aer> {
+  const uncorrectableStatus = image.read(at + regs.PCI_ERR_UNCOR_STATUS, 4);
+  const correctableStatus = image.read(at + regs.PCI_ERR_COR_STATUS, 4);
+  if (uncorrectableStatus === undefined || correctableStatus === undefined) return 'unknown';
+  return { offset: at, uncorrectableStatus, correctableStatus };
 }

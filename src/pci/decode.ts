@@ -12,6 +12,8 @@ const EXT_CAPABILITIES_MAX = 480;
 export interface DecodeOptions {
   /** Walk the extended list, too, where 4096 bytes can be seen. Default true. */
   readonly extended?: boolean;
+  /** Walk no list of a function whose header shows that it neither masters the bus nor asserts INTx. */
+  readonly skipQuiet?: boolean;
 }
 
 /**
@@ -39,8 +41,9 @@ export function* decodeSteps(
     notes.push({ kind: 'header-type', offset: regs.PCI_HEADER_TYPE, text });
   }
   const found: Decoded = { capabilities: [], notes };
-  const complete = yield* walkCapabilities(image, headerType, found);
-  const extendedComplete = yield* walkExtended(image, found, complete, options);
+  const skip = options.skipQuiet === true && isQuiet(commandStatus);
+  const complete = skip ? false : yield* walkCapabilities(image, headerType, found);
+  const extendedComplete = skip ? false : yield* walkExtended(image, found, complete, options);
   const none = complete ? null : 'unknown';
   const noneExtended = extendedComplete ? null : 'unknown';
 
@@ -114,10 +117,16 @@ function* readHeader(image: ConfigImage): Generator<ConfigRange, boolean, void> 
   if (!image.has(0, 64)) yield { offset: 0, length: 64 };
   if (image.has(0, 64)) return true;
   // A dump may have a hole in the header and go on behind it: what is around the hole still counts.
-  for (let offset = 0; offset <= 64 && offset < image.visible; offset += 4) {
+  for (let offset = 0; offset < 64; offset += 4) {
     if (!image.has(offset, 4)) yield { offset, length: 4 };
   }
-  return image.has(0, 16) && (image.has(60, 4) || image.has(64, 4));
+  return image.has(0, 16) && (image.has(60, 4) || image.visible > 64);
+}
+
+function isQuiet(commandStatus: number): boolean {
+  const asserted = (commandStatus >>> 16) & regs.PCI_STATUS_INTERRUPT;
+  const free = (commandStatus & regs.PCI_COMMAND_INTX_DISABLE) === 0;
+  return (commandStatus & regs.PCI_COMMAND_MASTER) === 0 && !(asserted && free);
 }
 
 function decodeBridge(image: ConfigImage, headerType: number): Bridge | null {
@@ -157,7 +166,7 @@ function* walkCapabilities(
       return false;
     }
     been.add(offset);
-    if (!image.has(offset, 4)) yield { offset, length: 4 };
+    if (offset + 4 <= image.visible && !image.has(offset, 4)) yield { offset, length: 4 };
     const head = image.read(offset, 4);
     if (head === undefined) {
       if (image.visible > 64)

@@ -1,6 +1,6 @@
-import type { PciFunction } from './function.js';
+import type { PciFunction, Sriov } from './function.js';
 import { seen } from './function.js';
-import { compareSlots, formatSlot, type Slot, slotParts } from './slot.js';
+import { compareSlots, type Slot, slotParts } from './slot.js';
 
 export interface TopologyNode {
   readonly function: PciFunction;
@@ -155,15 +155,12 @@ function depthOf(drafts: ReadonlyMap<Slot, Draft>, draft: Draft): number {
 }
 
 function linkVirtualFunctions(drafts: ReadonlyMap<Slot, Draft>): void {
+  const byId = new Map<number, Slot>();
+  for (const slot of drafts.keys()) byId.set(globalId(slot), slot);
   for (const [slot, draft] of drafts) {
     const sriov = seen(draft.function.sriov);
     if (!sriov?.vfEnable || sriov.vfOffset === 0) continue;
-    const { domain, bus, device, function: fn } = slotParts(slot);
-    const first = bus * 256 + device * 8 + fn + sriov.vfOffset;
-    for (let i = 0; i < sriov.numVfs; i++) {
-      const id = first + i * sriov.vfStride;
-      if (id > 0xffff) break;
-      const vfSlot = formatSlot({ domain, bus: id >> 8, device: (id >> 3) & 0x1f, function: id & 7 });
+    for (const vfSlot of virtualFunctions(slot, sriov, byId)) {
       const vf = drafts.get(vfSlot);
       if (!vf || vf.physfn !== null || vfSlot === slot) continue;
       vf.physfn = slot;
@@ -171,4 +168,32 @@ function linkVirtualFunctions(drafts: ReadonlyMap<Slot, Draft>): void {
       draft.vfs.push(vfSlot);
     }
   }
+}
+
+/** The functions that are there of those which a physical function says are its own, in their order. */
+function* virtualFunctions(
+  slot: Slot,
+  { vfOffset, vfStride, numVfs }: Sriov,
+  byId: ReadonlyMap<number, Slot>,
+): Generator<Slot, void, void> {
+  const domain = slotParts(slot).domain * 0x1_0000;
+  const first = globalId(slot) + vfOffset;
+  const stride = Math.max(vfStride, 1);
+  const last = Math.min(first + (numVfs - 1) * stride, domain + 0xffff);
+  if (vfStride === 0 && numVfs > 1) return;
+  if (numVfs <= byId.size) {
+    for (let id = first; id <= last; id += stride) {
+      const vf = byId.get(id);
+      if (vf !== undefined) yield vf;
+    }
+    return;
+  }
+  // What claims more functions than there are must not cost more than there are.
+  for (const [id, vf] of byId) if (id >= first && id <= last && (id - first) % stride === 0) yield vf;
+}
+
+/** Domain and routing ID as one number. */
+function globalId(slot: Slot): number {
+  const { domain, bus, device, function: fn } = slotParts(slot);
+  return domain * 0x1_0000 + bus * 256 + device * 8 + fn;
 }

@@ -3,7 +3,7 @@ import type { Machine } from '../host/scan.js';
 import { type PciFunction, seen } from '../pci/function.js';
 import { hex, slotParts } from '../pci/slot.js';
 import { ancestors, descendants, type TopologyNode } from '../pci/topology.js';
-import { type Decision, decide, isVirtual } from './decide.js';
+import { type Decision, decider, isVirtual } from './decide.js';
 import { type Finding, finding, type JumpPath, SEVERITIES } from './findings.js';
 import type { Policy } from './policy.js';
 import {
@@ -38,6 +38,9 @@ export interface Audit {
   readonly notes: readonly string[];
 }
 
+/** Base classes of memory controllers, bridges and system peripherals. */
+export const CHIPSET_CLASSES: readonly number[] = [0x05, 0x06, 0x08];
+
 interface View extends AuditedFunction {
   readonly fn: PciFunction;
   readonly path: JumpPath;
@@ -45,14 +48,12 @@ interface View extends AuditedFunction {
 
 /** What could still hit the next kernel if the machine jumped on `path` now. Pure. */
 export function audit(machine: Machine, policy: Policy, path: JumpPath): Audit {
-  const decisions = decide(policy, machine, path === 'normal' ? 'before' : 'between');
+  const decide = decider(policy, machine, path === 'normal' ? 'before' : 'between');
   const functions: AuditedFunction[] = [];
   const findings: Finding[] = [];
   for (const [slot, node] of machine.topology.nodes) {
-    const decision = decisions.get(slot);
-    if (!decision) continue;
     const facts = machine.facts.get(slot) ?? {};
-    const audited = { node, facts, decision, verdict: verdictOf(node.function) };
+    const audited = { node, facts, decision: decide(slot), verdict: verdictOf(node.function) };
     functions.push(audited);
     findings.push(...functionFindings({ ...audited, fn: node.function, path }, machine));
   }
@@ -128,7 +129,7 @@ function liveFindings(view: View): Finding[] {
     if (fn.classCode >>> 8 === 0x0c03 && facts.driver == null) return one('SD011');
     if (facts.holds?.length) return one('SD013', `${rule}; holds ${facts.holds.join(', ')}`);
     if (baseClass === 0x03) return one('SD010', rule);
-    if ([0x05, 0x06, 0x08].includes(baseClass)) return one('SD018', rule);
+    if (CHIPSET_CLASSES.includes(baseClass)) return one('SD018', rule);
   }
   if (!busMaster(fn)) return [];
   const found: Finding[] = [];

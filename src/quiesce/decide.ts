@@ -28,24 +28,38 @@ interface Compiled {
   readonly driver: RegExp | undefined;
 }
 
-/** Applies the policy to each function of a machine for one place. A `preserve` covers every bridge above. */
-export function decide(policy: Policy, machine: Machine, place: Place): ReadonlyMap<Slot, Decision> {
+/** Tells, for one place, what the policy says of a function of this machine. */
+export type Decider = (slot: Slot) => Decision;
+
+/**
+ * Decides when asked, since a rule may need facts that cost a look at the host. A `preserve` covers every bridge
+ * above.
+ */
+export function decider(policy: Policy, machine: Machine, place: Place): Decider {
   const rules = policy.rules.filter((rule) => rule.at?.includes(place) ?? true).map(compile);
   const decisions = new Map<Slot, Decision>();
-  for (const [slot, node] of machine.topology.nodes) {
+  const byRule = (slot: Slot): Decision => {
+    const known = decisions.get(slot);
+    if (known) return known;
+    const node = machine.topology.nodes.get(slot);
     const facts = machine.facts.get(slot) ?? {};
-    const hit = rules.find((rule) => matches(rule, node, facts, machine.topology));
+    const hit = node && rules.find((rule) => matches(rule, node, facts, machine.topology));
     const { action, reason } = hit?.rule ?? policy.otherwise;
-    decisions.set(slot, { action, reason, rule: hit?.rule.id ?? 'otherwise' });
-  }
-  for (const [slot, decision] of [...decisions]) {
+    const decision = { action, reason, rule: hit?.rule.id ?? 'otherwise' };
+    decisions.set(slot, decision);
+    return decision;
+  };
+  if (!rules.some(({ rule }) => rule.action === 'preserve')) return byRule;
+  const preserved = new Map<Slot, Decision>();
+  for (const slot of machine.topology.nodes.keys()) {
+    const decision = byRule(slot);
     if (decision.action !== 'preserve') continue;
     for (const above of ancestors(machine.topology, slot)) {
       const reason = `above ${slot}, which is preserved: ${decision.reason}`;
-      decisions.set(above, { action: 'preserve', rule: decision.rule, reason });
+      preserved.set(above, { action: 'preserve', rule: decision.rule, reason });
     }
   }
-  return decisions;
+  return (slot) => preserved.get(slot) ?? byRule(slot);
 }
 
 function compile(rule: PolicyRule): Compiled {

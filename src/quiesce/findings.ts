@@ -45,7 +45,7 @@ export const FINDINGS = {
     title: 'live bus master that a panic leaves running',
     severity: { crash: 'warning' },
     meaning:
-      'A driver is bound and the device works, as it should. If this kernel panicked now, nobody would run the driver again: the device could go on writing and interrupting while the capture kernel boots and saves the dump.',
+      'The device works for a driver, as far as can be known. If this kernel panicked now, nobody would run that driver again: the device could go on writing and interrupting while the capture kernel boots and saves the dump.',
     evidence:
       'PCI_COMMAND bit 2 (BME) is set, or INTx is asserted and not disabled; a driver is bound or it is not known whether one is.',
     advice:

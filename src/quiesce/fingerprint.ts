@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
-import { type PciFunction, seen } from '../pci/function.js';
+import type { PciFunction } from '../pci/function.js';
 import type { Topology } from '../pci/topology.js';
 
 /**
- * A digest of what a plan relies on: which functions there are, what they are, how they hang together and where
- * the registers lie that a plan may write. Register values that change in normal work are not part of it.
+ * A digest of what a plan relies on: which functions there are, what they are and how they hang together. Values
+ * that change in normal work are not part of it; where a step's register lies is checked when it is performed.
  */
 export function fingerprint(topology: Topology): string {
   const hash = createHash('sha256');
@@ -15,6 +15,5 @@ export function fingerprint(topology: Topology): string {
 function describe(fn: PciFunction): string {
   if (fn.presence !== 'present') return fn.presence;
   const buses = fn.bridge ? `${fn.bridge.primary},${fn.bridge.secondary},${fn.bridge.subordinate}` : '-';
-  const at = [fn.pm, fn.msi, fn.msix, fn.express, fn.af].map((capability) => seen(capability)?.offset ?? '-');
-  return `${fn.vendor} ${fn.device} ${fn.classCode} ${fn.headerType} ${buses} ${at.join(',')}`;
+  return `${fn.vendor} ${fn.device} ${fn.classCode} ${fn.headerType} ${buses}`;
 }

@@ -4,11 +4,11 @@ import { type PciFunction, seen } from '../pci/function.js';
 import * as regs from '../pci/regs.js';
 import { compareSlots, type Slot, slotParts } from '../pci/slot.js';
 import { descendants, type TopologyNode } from '../pci/topology.js';
-import { type Decision, decide, isVirtual } from './decide.js';
+import { type Decision, decider, isVirtual } from './decide.js';
 import { fingerprint } from './fingerprint.js';
 import type { Plan, Skipped, Step } from './plan-data.js';
 import type { Place, Policy } from './policy.js';
-import { isAsleep, isBridge, messagesEnabled, type Verdict, verdictOf } from './verdict.js';
+import { isAsleep, isBridge, messagesEnabled, verdictOf } from './verdict.js';
 
 export interface PlanOptions {
   readonly at: Place;
@@ -29,22 +29,27 @@ type DraftStep = Step extends infer S ? (S extends Step ? Omit<S, 'id'> : never)
  * leaf to root, then one shared wait, then MSI off. Pure: reads nothing but what was scanned.
  */
 export function makePlan(machine: Machine, policy: Policy, options: PlanOptions): Plan {
-  const decisions = decide(policy, machine, options.at);
+  const decide = decider(policy, machine, options.at);
+  const headersDecide = needsHeadersOnly(policy);
+  const skipped: Skipped[] = [];
+  const skip = (fn: PciFunction, why: Why) => {
+    skipped.push({ slot: fn.slot, verdict: verdictOf(fn), rule: why.rule, reason: why.reason });
+  };
+  const candidates: TopologyNode[] = [];
+  for (const node of machine.topology.nodes.values()) {
+    const fn = node.function;
+    if (options.select && !options.select(fn)) skip(fn, NOT_SELECTED);
+    else if (headersDecide && verdictOf(fn) === 'quiet') skip(fn, QUIET);
+    else candidates.push(node);
+  }
   const targets: Target[] = [];
   const planned = new Set<Slot>();
-  const skipped: Skipped[] = [];
-  for (const node of leafToRoot(machine)) {
+  for (const node of leafToRoot(candidates, machine)) {
     const fn = node.function;
-    const facts = machine.facts.get(fn.slot) ?? {};
-    const decision = decisions.get(fn.slot) ?? { action: 'exempt', rule: 'none', reason: 'no rule decided' };
-    const target = { node, facts, decision };
-    const verdict = verdictOf(fn);
-    const why =
-      options.select && !options.select(fn)
-        ? { rule: 'selection', reason: 'not selected on the command line' }
-        : (reasonToSkip(target, verdict, options.at) ?? reasonToKeepBridge(fn, machine, planned));
+    const target = { node, facts: machine.facts.get(fn.slot) ?? {}, decision: decide(fn.slot) };
+    const why = reasonToSkip(target, options.at) ?? reasonToKeepBridge(fn, machine, planned);
     if (why) {
-      skipped.push({ slot: fn.slot, verdict, rule: why.rule, reason: why.reason });
+      skip(fn, why);
     } else {
       targets.push(target);
       planned.add(fn.slot);
@@ -69,43 +74,62 @@ export function makePlan(machine: Machine, policy: Policy, options: PlanOptions)
   };
 }
 
-/** Endpoints before bridges, deeper before shallower, virtual functions before their physical one. */
-export function leafToRoot(machine: Machine): TopologyNode[] {
-  const { nodes } = machine.topology;
-  const depth = (node: TopologyNode) =>
-    Math.max(node.depth, node.physfn === null ? 0 : (nodes.get(node.physfn)?.depth ?? 0));
-  const virtual = (node: TopologyNode) => isVirtual(node, machine.facts.get(node.function.slot) ?? {});
-  return [...nodes.values()].sort(
-    (a, b) =>
-      Number(isBridge(a.function)) - Number(isBridge(b.function)) ||
-      depth(b) - depth(a) ||
-      Number(virtual(b)) - Number(virtual(a)) ||
-      compareSlots(a.function.slot, b.function.slot),
-  );
+/** Under such a policy a function that its header shows to be quiet needs no second look. */
+export function needsHeadersOnly(policy: Policy): boolean {
+  return policy.rules.every(({ action }) => action === 'exempt' || action === 'gate');
 }
 
-function reasonToSkip(
-  target: Target,
-  verdict: Verdict,
-  at: Place,
-): Omit<Skipped, 'slot' | 'verdict'> | undefined {
-  const { decision, facts, node } = target;
+/** Endpoints before bridges, deeper before shallower, virtual functions before their physical one. */
+function leafToRoot(candidates: readonly TopologyNode[], machine: Machine): TopologyNode[] {
+  const { nodes } = machine.topology;
+  const ranked = candidates.map((node) => {
+    const physfn = node.physfn === null ? undefined : nodes.get(node.physfn);
+    const virtual = isVirtual(node, machine.facts.get(node.function.slot) ?? {});
+    return {
+      node,
+      bridge: isBridge(node.function),
+      depth: Math.max(node.depth, physfn?.depth ?? 0),
+      virtual,
+    };
+  });
+  ranked.sort(
+    (a, b) =>
+      Number(a.bridge) - Number(b.bridge) ||
+      b.depth - a.depth ||
+      Number(b.virtual) - Number(a.virtual) ||
+      compareSlots(a.node.function.slot, b.node.function.slot),
+  );
+  return ranked.map(({ node }) => node);
+}
+
+type Why = Pick<Skipped, 'rule' | 'reason'>;
+
+const ladder = (reason: string): Why => ({ rule: 'ladder', reason });
+const QUIET = ladder('quiet: BME is clear and INTx does not fire');
+const NOT_SELECTED: Why = { rule: 'selection', reason: 'not selected on the command line' };
+
+function reasonToSkip({ decision, facts, node }: Target, at: Place): Why | undefined {
   const fn = node.function;
-  const ladder = (reason: string) => ({ rule: 'ladder', reason });
   if (decision.action === 'preserve') return decision;
-  if (fn.presence === 'd3cold') return ladder('in D3cold: it has no power, and reading would wake it');
-  if (fn.presence === 'suspended')
-    return ladder('suspended: it can make no requests, and reading would wake it');
-  if (fn.presence === 'all-ones') return ladder('reads all ones: it is gone or its link is down');
-  if (fn.presence !== 'present') return ladder('its configuration space could not be read');
+  switch (fn.presence) {
+    case 'd3cold':
+      return ladder('in D3cold: it has no power, and reading would wake it');
+    case 'suspended':
+      return ladder('suspended: it can make no requests, and reading would wake it');
+    case 'all-ones':
+      return ladder('reads all ones: it is gone or its link is down');
+    case 'unreadable':
+      return ladder('its configuration space could not be read');
+    case 'present':
+  }
   const driver = facts.driver ?? null;
   const releases = at === 'before' && (decision.action === 'unbind' || decision.action === 'reset');
-  if (verdict === 'quiet' && !(releases && driver !== null))
-    return ladder('quiet: BME is clear and INTx does not fire');
+  if (verdictOf(fn) === 'quiet' && !(releases && driver !== null)) return QUIET;
   if (decision.action === 'exempt') return decision;
   const state = seen(fn.pm)?.state ?? 'D0';
-  if (state !== 'D0' && state !== 'unknown')
+  if (state !== 'D0' && state !== 'unknown') {
     return ladder(`in ${state}: it can make no requests, and is not written`);
+  }
   if (at === 'before' && driver !== null && !releases) {
     return ladder(`bound to ${driver}: left to the driver's shutdown, since gating would starve it`);
   }
@@ -119,11 +143,7 @@ function reasonToSkip(
 }
 
 /** A bridge loses BME only when nothing that could still make requests is left below it. */
-function reasonToKeepBridge(
-  fn: PciFunction,
-  machine: Machine,
-  planned: ReadonlySet<Slot>,
-): Omit<Skipped, 'slot' | 'verdict'> | undefined {
+function reasonToKeepBridge(fn: PciFunction, machine: Machine, planned: ReadonlySet<Slot>): Why | undefined {
   if (!isBridge(fn)) return undefined;
   for (const below of descendants(machine.topology, fn.slot)) {
     const child = machine.topology.nodes.get(below)?.function;
@@ -169,7 +189,7 @@ function gateStep({ node, decision }: Target, machine: Machine): DraftStep {
 function waitSteps({ node, decision }: Target): DraftStep[] {
   const fn = node.function;
   const base = { slot: fn.slot, kind: 'wait' as const, rule: decision.rule };
-  const reason = 'requests that await an answer must come home before the next kernel reuses their memory';
+  const reason = 'requests on their way must come home first';
   const express = seen(fn.express);
   if (express) {
     const offset = express.offset + regs.PCI_EXP_DEVSTA;
@@ -188,7 +208,7 @@ function messageSteps({ node, decision }: Target): DraftStep[] {
   if (!messagesEnabled(fn)) return [];
   // With MSI off and INTx free a function falls back to INTx; one without a pin has nothing to fall back to.
   const onlyIf = fn.interruptPin === 0 ? 'bme-clear' : 'intx-disabled';
-  const reason = 'MSI that is still enabled would fire as soon as BME returns';
+  const reason = 'left enabled, it would fire once BME returns';
   const base = {
     kind: 'write' as const,
     slot: fn.slot,

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type MemoryFunction, memoryHost, slotOf } from '../../test/support/memory-host.js';
 import { scan } from '../host/scan.js';
-import { decide } from './decide.js';
+import { decider } from './decide.js';
 import { defaultPolicy } from './default-policy.js';
 import { type Place, parsePolicy } from './policy.js';
 
@@ -80,7 +80,8 @@ describe('parsePolicy', () => {
 
 async function decisions(functions: Record<string, MemoryFunction>, at: Place = 'between') {
   const machine = await scan(memoryHost(functions));
-  return (slot: string) => decide(defaultPolicy(), machine, at).get(slotOf(slot))?.action;
+  const decide = decider(defaultPolicy(), machine, at);
+  return (slot: string) => decide(slotOf(slot)).action;
 }
 
 describe('the default policy', () => {

@@ -12,7 +12,7 @@ import {
 } from './journal.js';
 import { acquireLock } from './lock.js';
 import { perform } from './perform.js';
-import { makePlan } from './plan.js';
+import { makePlan, needsHeadersOnly } from './plan.js';
 import type { Plan } from './plan-data.js';
 import type { Place, Policy } from './policy.js';
 import { verdictOf } from './verdict.js';
@@ -48,9 +48,9 @@ export interface ShootdownResult {
  */
 export async function deviceShootdown(host: Host, options: ShootdownOptions = {}): Promise<ShootdownResult> {
   return locked(host, async () => {
-    const machine = await scanForPlan(host);
-    const { select } = options;
-    const plan = makePlan(machine, options.policy ?? defaultPolicy(), {
+    const { select, policy = defaultPolicy() } = options;
+    const machine = await scanForPlan(host, policy);
+    const plan = makePlan(machine, policy, {
       at: options.at ?? 'before',
       ...(select ? { select } : {}),
     });
@@ -77,10 +77,17 @@ export async function performPlan(
   return { plan, journal, stillLive: functionResults(journal).filter(({ verdict }) => verdict === 'live') };
 }
 
-/** Scans for no more than a plan needs: where the host knows the virtual functions, the extended list is not read. */
-export function scanForPlan(host: Host, options: ScanOptions = {}): Promise<Machine> {
-  const keep = (fn: PciFunction) => verdictOf(fn) === 'live';
-  return scan(host, { extended: host.facts === undefined, keep, ...options });
+/**
+ * Scans for no more than a plan under this policy needs; without a policy, for no more than `restore` does. Where the
+ * host knows the virtual functions, the extended list is not read.
+ */
+export function scanForPlan(host: Host, policy?: Policy, options: ScanOptions = {}): Promise<Machine> {
+  return scan(host, {
+    extended: host.facts === undefined,
+    skipQuiet: policy === undefined || needsHeadersOnly(policy),
+    keep: (fn) => verdictOf(fn) === 'live',
+    ...options,
+  });
 }
 
 /** Runs `action` while holding the host's lock, if it has one. */

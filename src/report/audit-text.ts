@@ -1,7 +1,7 @@
 import { seen } from '../pci/function.js';
 import type { PciNames } from '../pci/pci-ids.js';
 import { hex } from '../pci/slot.js';
-import { type Audit, type AuditedFunction, liveFunctions } from '../quiesce/audit.js';
+import { type Audit, type AuditedFunction, CHIPSET_CLASSES, liveFunctions } from '../quiesce/audit.js';
 import { FINDINGS, type Finding, SEVERITIES, type Severity } from '../quiesce/findings.js';
 import { busMaster, intxAsserted, intxDisabled, isBridge, type Verdict } from '../quiesce/verdict.js';
 import { paragraph, type Style, table } from './table.js';
@@ -24,7 +24,7 @@ export function auditText(audit: Audit, options: AuditTextOptions): string {
 
 /** The one sentence that says it. */
 export function headline(audit: Audit): string {
-  const masters = liveFunctions(audit).filter(({ node }) => busMaster(node.function));
+  const masters = liveFunctions(audit).filter((f) => busMaster(f.node.function) && !isChipset(f));
   if (audit.path === 'crash') {
     return `If this kernel panicked now, ${functionCount(masters.length)} could keep writing to memory.`;
   }
@@ -33,6 +33,11 @@ export function headline(audit: Audit): string {
   const head = `If this kernel jumped now, ${known ? '' : 'up to '}${functionCount(left.length)} could keep writing to memory`;
   const driven = masters.length - left.length;
   return `${head}${driven > 0 ? `; ${driven} more would be left to their drivers' shutdown` : ''}.`;
+}
+
+/** Firmware and chipset functions that the policy leaves alone: BME means nothing there. */
+function isChipset({ node, decision }: AuditedFunction): boolean {
+  return decision.action === 'exempt' && CHIPSET_CLASSES.includes(node.function.classCode >>> 16);
 }
 
 function breakdown(audit: Audit): string {

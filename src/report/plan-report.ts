@@ -25,7 +25,7 @@ export function planText(plan: Plan, { style, brief }: ReportOptions): string {
     );
   }
   if (plan.steps.length > 0) parts.push('', stepTable(plan.steps, style));
-  const left = plan.skipped.filter(({ verdict }) => verdict !== 'quiet');
+  const left = plan.skipped.filter(({ verdict }) => verdict !== 'quiet' && !(brief && verdict === 'open'));
   if (left.length > 0) {
     parts.push('', style.bold('Left alone'));
     parts.push(
@@ -37,7 +37,7 @@ export function planText(plan: Plan, { style, brief }: ReportOptions): string {
     );
   }
   const quiet = plan.skipped.length - left.length;
-  if (quiet > 0) parts.push(style.dim(`${quiet} quiet function${quiet === 1 ? '' : 's'} not listed.`));
+  if (quiet > 0) parts.push(style.dim(`${quiet} quiet ${brief ? 'or open ' : ''}not listed.`));
   return `${parts.join('\n')}\n`;
 }
 
@@ -53,7 +53,6 @@ function stepTable(steps: readonly Step[], style: Style): string {
       { title: '#' },
       { title: 'slot' },
       { title: 'step' },
-      { title: 'register' },
       { title: 'value:mask' },
       { title: 'rule' },
       { title: 'why', flexible: true },
@@ -61,12 +60,7 @@ function stepTable(steps: readonly Step[], style: Style): string {
     steps.map((step) => [
       String(step.id + 1),
       step.slot,
-      step.kind,
-      step.kind === 'unbind'
-        ? step.driver
-        : 'register' in step
-          ? `${step.register}@${hex(step.offset, 2)}`
-          : 'FLR',
+      stepName(step),
       stepValue(step),
       step.rule,
       step.reason,
@@ -75,9 +69,22 @@ function stepTable(steps: readonly Step[], style: Style): string {
   );
 }
 
+function stepName(step: Step): string {
+  switch (step.kind) {
+    case 'write':
+      return `write ${step.register}@${hex(step.offset, 2)}`;
+    case 'wait':
+      return `wait ${step.register}@${hex(step.offset, 2)}`;
+    case 'unbind':
+      return `unbind ${step.driver}`;
+    case 'reset':
+      return 'reset (FLR)';
+  }
+}
+
 function stepValue(step: Step): string {
   if (step.kind === 'write') return `${hex(step.value, 4)}:${hex(step.mask, 4)}`;
-  return step.kind === 'wait' ? `0:${hex(step.mask, 4)}` : '';
+  return step.kind === 'wait' ? `0000:${hex(step.mask, 4)}` : '';
 }
 
 /** The plan in setpci's notation, one command a line; what setpci cannot say stands in comments. */

@@ -1,9 +1,10 @@
-import cliui from 'cliui';
+import stringWidth from 'string-width';
+import wrapAnsi from 'wrap-ansi';
 import { printable } from '../quiesce/policy.js';
 
 export interface Column {
   readonly title: string;
-  /** Columns of the terminal; without it, as wide as the widest cell. One column may be `flexible` and takes the rest. */
+  /** Takes what room the others leave, and wraps. Without it, a column is as wide as its widest cell. */
   readonly flexible?: boolean;
 }
 
@@ -18,49 +19,55 @@ export interface Style {
   readonly green: (text: string) => string;
 }
 
-const same = (text: string) => text;
-export const plainStyle: Style = { width: 100, bold: same, dim: same, red: same, yellow: same, green: same };
-
 const GAP = 2;
+const FLEXIBLE_MIN = 20;
+const PARAGRAPH_MAX = 110;
 
-/** A table whose flexible column wraps so that each line fits the terminal. Cells are made printable. */
+/** A table that fits the terminal: its flexible column wraps. Cells are made printable. */
 export function table(
   columns: readonly Column[],
   rows: readonly (readonly string[])[],
   style: Style,
 ): string {
   const cells = rows.map((row) => row.map(printable));
-  const widths = columns.map((column, i) =>
-    Math.max(column.title.length, ...cells.map((row) => row[i]?.length ?? 0)),
+  const widths = columns.map(({ title }, i) =>
+    cells.reduce((width, row) => Math.max(width, cellWidth(row[i] ?? '')), title.length),
   );
   const fixed = widths.reduce((sum, width, i) => sum + (columns[i]?.flexible ? 0 : width + GAP), 0);
-  const ui = cliui({ width: style.width, wrap: true });
-  const line = (row: readonly string[], paint: (text: string) => string) =>
-    ui.div(
-      ...row.map((cell, i) => {
-        const flexible = columns[i]?.flexible ?? false;
-        const last = i === columns.length - 1;
-        const room = Math.max(12, style.width - fixed);
-        const width = flexible ? Math.min(room, (widths[i] ?? 0) + GAP) : (widths[i] ?? 0) + GAP;
-        const padding: [number, number, number, number] = [0, last ? 0 : GAP, 0, 0];
-        return { text: paint(cell), width, padding };
-      }),
-    );
-  line(
-    columns.map((column) => column.title),
-    style.dim,
-  );
-  for (const row of cells) line(row, same);
-  return trimLines(ui.toString());
+  for (const [i, { flexible }] of columns.entries()) {
+    if (flexible) widths[i] = Math.min(widths[i] ?? 0, Math.max(FLEXIBLE_MIN, style.width - fixed));
+  }
+  const titles = columns.map(({ title }) => title);
+  return [style.dim(line(titles, widths)), ...cells.map((row) => line(row, widths))].join('\n');
+}
+
+function line(row: readonly string[], widths: readonly number[]): string {
+  const wrapped = row.map((cell, i) => wrap(cell, widths[i] ?? 0));
+  const height = Math.max(...wrapped.map((lines) => lines.length));
+  const lines: string[] = [];
+  for (let y = 0; y < height; y++) {
+    const parts = wrapped.map((cell, i) => pad(cell[y] ?? '', (widths[i] ?? 0) + GAP));
+    lines.push(parts.join('').trimEnd());
+  }
+  return lines.join('\n');
 }
 
 /** Text wrapped to the terminal with an indent. */
 export function paragraph(text: string, indent: number, style: Style): string {
-  const ui = cliui({ width: Math.max(40, Math.min(style.width, 110)), wrap: true });
-  ui.div({ text: printable(text), padding: [0, 0, 0, indent] });
-  return trimLines(ui.toString());
+  const margin = ' '.repeat(indent);
+  const lines = wrap(printable(text), Math.min(style.width, PARAGRAPH_MAX) - indent);
+  return lines.map((content) => margin + content).join('\n');
 }
 
-function trimLines(text: string): string {
-  return text.replace(/[ \t]+$/gm, '');
+function wrap(text: string, width: number): string[] {
+  return cellWidth(text) <= width ? [text] : wrapAnsi(text, width, { hard: true }).split('\n');
+}
+
+function pad(text: string, width: number): string {
+  return text + ' '.repeat(Math.max(0, width - cellWidth(text)));
+}
+
+/** Almost all cells are ASCII, where measuring as a terminal does would take most of the time. */
+function cellWidth(text: string): number {
+  return /^[\x20-\x7e]*$/.test(text) ? text.length : stringWidth(text);
 }

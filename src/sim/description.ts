@@ -2,7 +2,7 @@ import type { ErrorCode } from '../pci/error.js';
 import type { ExpressType } from '../pci/function.js';
 
 /** What a function does, beyond being there. */
-export type Workload = 'nic' | 'nvme' | 'xhci' | 'gpu';
+export type Workload = 'nic' | 'nvme' | 'xhci' | 'display' | 'gpu';
 
 export interface DriverDescription {
   readonly name: string;

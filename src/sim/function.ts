@@ -172,7 +172,6 @@ export class SimFunction {
   #deviceControlWritten(express: number): void {
     const at = express + regs.PCI_EXP_DEVCTL;
     if (!this.description.flr || !this.#bit(at, hw.PCI_EXP_DEVCTL_BCR_FLR)) return;
-    this.space.setBits(at, 2, hw.PCI_EXP_DEVCTL_BCR_FLR, false);
     this.reset();
   }
 

@@ -75,7 +75,11 @@ async function preparePlan(
   const policy = readPolicy(options.policy);
   const given = options.plan === undefined ? undefined : parsePlan(readText(options.plan), options.plan);
   const select = selection(options);
-  const machine = await scanForPlan(host, { onProgress: io.progress('reading') });
+  const machine = await scanForPlan(host, policy, {
+    onProgress: io.progress('reading'),
+    // A plan from a file may name registers of functions that have become quiet since.
+    ...(given ? { skipQuiet: false } : {}),
+  });
   checkSelects(machine.topology, select);
   const at = given?.at ?? options.at ?? 'before';
   if (at !== 'before' && machine.machineFacts.liveKernel) {

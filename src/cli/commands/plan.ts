@@ -38,7 +38,7 @@ async function runPlan(options: PlanCommandOptions, io: Io): Promise<ExitStatus>
   const select = selection(options);
   const host = await openHost(options, { write: false });
   try {
-    const machine = await scanForPlan(host, { onProgress: io.progress('reading') });
+    const machine = await scanForPlan(host, policy, { onProgress: io.progress('reading') });
     checkSelects(machine.topology, select);
     const plan = makePlan(machine, policy, { at: options.at, ...(select ? { select } : {}) });
     if (options.json) io.out(jsonText(planJson(plan)));

@@ -47,7 +47,7 @@ async function runRestore(
   const host = await openHost(options, { write: true });
   try {
     return await locked(host, async () => {
-      const machine = await scanForPlan(host, { onProgress: io.progress('reading') });
+      const machine = await scanForPlan(host, undefined, { onProgress: io.progress('reading') });
       const entries = await restore(host, journal, {
         machine,
         clock: systemClock,

@@ -1,5 +1,6 @@
 import type { Workload } from '../description.js';
 import type { Device } from './device.js';
+import { Display } from './display.js';
 import { Gpu } from './gpu.js';
 import { Nic } from './nic.js';
 import { Nvme } from './nvme.js';
@@ -13,6 +14,8 @@ export function createDevice(workload: Workload): Device {
       return new Nvme();
     case 'xhci':
       return new Xhci();
+    case 'display':
+      return new Display();
     case 'gpu':
       return new Gpu();
   }

@@ -5,17 +5,17 @@ const RESULT_PAGES = 64;
 const RESULT_BYTES = 256;
 const RESULT_GAP_TICKS = 12;
 const FENCE_GAP_TICKS = 60;
-const SCANOUT_GAP_TICKS = 16;
+const FETCH_GAP_TICKS = 16;
 
 interface Job {
   readonly fence: number;
-  readonly frame: number;
+  readonly input: number;
   readonly results: readonly number[];
 }
 
 /**
- * A graphics or compute accelerator: fetches what it shows or works on, stores results round and round, and
- * signals progress in a fence. Its job does not end by itself.
+ * A compute accelerator: fetches what it works on, stores results round and round, and signals progress in a
+ * fence. Its job does not end by itself.
  */
 export class Gpu implements Device {
   #job: Job | undefined;
@@ -28,7 +28,7 @@ export class Gpu implements Device {
   tick(port: DevicePort): void {
     const job = this.#job;
     if (!job) return;
-    if (port.now % SCANOUT_GAP_TICKS === 0) port.read(job.frame);
+    if (port.now % FETCH_GAP_TICKS === 0) port.read(job.input);
     if (port.now % RESULT_GAP_TICKS === 0) {
       const result = job.results[this.#next % job.results.length];
       if (result !== undefined && port.write(result, RESULT_BYTES)) this.#next++;
@@ -37,9 +37,9 @@ export class Gpu implements Device {
   }
 
   program(allocate: AllocatePages): void {
-    const [fence, frame, ...results] = allocate(2 + RESULT_PAGES).map(addressOf);
-    if (fence === undefined || frame === undefined) return;
-    this.#job = { fence, frame, results };
+    const [fence, input, ...results] = allocate(2 + RESULT_PAGES).map(addressOf);
+    if (fence === undefined || input === undefined) return;
+    this.#job = { fence, input, results };
   }
 
   serve(): void {
