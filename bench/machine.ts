@@ -55,7 +55,12 @@ export function benchMachine({ liveOneIn, msix }: BenchOptions): BenchFunction[]
       ],
       size: 4096,
     });
-    functions.push({ slot: `0000:${hex(bus, 2)}:${hex(index >> 3, 2)}.${index & 7}`, parent: port(bus), config, live });
+    functions.push({
+      slot: `0000:${hex(bus, 2)}:${hex(index >> 3, 2)}.${index & 7}`,
+      parent: port(bus),
+      config,
+      live,
+    });
   }
   return functions.sort((a, b) => (a.slot < b.slot ? -1 : 1));
 }

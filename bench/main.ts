@@ -14,14 +14,19 @@ const OPEN_FILES = 1024;
 
 const folder = mkdtempSync(join(tmpdir(), 'shootdown-bench-'));
 try {
-  console.log(`node ${process.version}, ${cpus().length} × ${cpus()[0]?.model}, ${RUNS} runs each, medians\n`);
+  console.log(
+    `node ${process.version}, ${cpus().length} × ${cpus()[0]?.model}, ${RUNS} runs each, medians\n`,
+  );
   compareAudit();
   for (const options of [
     { liveOneIn: 4, msix: false },
     { liveOneIn: 4, msix: true },
     { liveOneIn: 1, msix: false },
   ]) {
-    compareApply(benchMachine(options), `1 in ${options.liveOneIn} live, MSI-X ${options.msix ? 'on' : 'off'}`);
+    compareApply(
+      benchMachine(options),
+      `1 in ${options.liveOneIn} live, MSI-X ${options.msix ? 'on' : 'off'}`,
+    );
   }
 } finally {
   rmSync(folder, { recursive: true, force: true });
@@ -45,7 +50,9 @@ function compareAudit(): void {
   row('shootdown audit -F', ours);
   row('shootdown audit -F --json', json);
   row('lspci -vv -F', peer);
-  console.log(`  ratio ${ratio(ours, peer)} (text), ${ratio(json, peer)} (json); target at most 0.50, under 120 MB\n`);
+  console.log(
+    `  ratio ${ratio(ours, peer)} (text), ${ratio(json, peer)} (json); target at most 0.50, under 120 MB\n`,
+  );
 }
 
 function compareApply(functions: readonly BenchFunction[], what: string): void {
@@ -62,7 +69,9 @@ function compareApply(functions: readonly BenchFunction[], what: string): void {
     }).stdout,
   ) as { steps: { kind: string; slot: string; offset: number; value: number; mask: number }[] };
   const writes = plan.steps.filter((step) => step.kind === 'write');
-  const ops = writes.map((s) => `-s ${s.slot} ${s.offset.toString(16)}.w=${s.value.toString(16)}:${s.mask.toString(16)}`);
+  const ops = writes.map(
+    (s) => `-s ${s.slot} ${s.offset.toString(16)}.w=${s.value.toString(16)}:${s.mask.toString(16)}`,
+  );
   writeFileSync(setpci, `exec setpci -A linux-sysfs -O sysfs.path=${tree.root}/bus/pci ${ops.join(' ')}\n`);
 
   let run = 0;
@@ -121,7 +130,10 @@ if pid == 0:
 _, status, usage = os.wait4(pid, 0)
 print((time.monotonic() - start) * 1000, usage.ru_maxrss / 1024, status)
 `;
-  const out = execFileSync('python3', ['-c', script, command], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+  const out = execFileSync('python3', ['-c', script, command], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
   const [ms, rssMb, status] = out.trim().split(' ').map(Number);
   if (status !== 0) throw new Error(`${command.slice(0, 200)} ended with status ${status}`);
   return { ms: ms ?? Number.NaN, rssMb: rssMb ?? Number.NaN };

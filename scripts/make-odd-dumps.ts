@@ -15,7 +15,7 @@ const PORT = 'PCI bridge: Made Up Systems Root Port (rev 02) (prog-if 00 [Normal
 const HOST = 'Host bridge: Made Up Systems Root Complex (rev 01)';
 
 /** A vendor ID that nobody has. */
-const MADE_UP = 0x7357;
+const MADE_UP = 0x5d07;
 const BUS_MASTER = 0x0006;
 const WITH_MSI = 0x0406;
 const PM = { kind: 'pm' } as const;
@@ -235,10 +235,10 @@ const DUMPS: Readonly<Record<string, string>> = {
       .sort()
       .reverse()
       .join('\n')
-      .replace(/^([^]*)^(00:04.*\n)/m, '$2$1'),
+      .replace(/^([\s\S]*)^(00:04.*\n)/m, '$2$1'),
     '\n',
     formatDump([nic('00:05.0')]).trimEnd(),
-    '\n00: 57 73 00 02 00 00 10 00 00 00 00 02 00 00 00 00\n\n',
+    '\n00: 07 5d 00 02 00 00 10 00 00 00 00 02 00 00 00 00\n\n',
     withoutRows(formatDump([nic('00:06.0')]), '00'),
     formatDump([disk('00:07.0', 4096)]),
   ].join(''),

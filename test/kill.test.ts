@@ -19,7 +19,11 @@ function machine(): FakeSysfs {
   return buildFakeSysfs({
     functions: [
       { slot: '0000:00:1c.0', config: root },
-      { slot: '0000:01:00.0', parent: '0000:00:1c.0', config: encodeFunction({ ...NIC, capabilities: CAPABILITIES }) },
+      {
+        slot: '0000:01:00.0',
+        parent: '0000:00:1c.0',
+        config: encodeFunction({ ...NIC, capabilities: CAPABILITIES }),
+      },
       { slot: '0000:01:00.1', parent: '0000:00:1c.0', config: encodeFunction({ ...NIC, capabilities: MSI }) },
       { slot: '0000:00:1f.0', config: encodeFunction({ ...NIC, command: 0x0107 }) },
     ],
@@ -47,7 +51,10 @@ describe.skipIf(!hasCommand('strace', 'strace'))('apply, killed at every system 
     for (const write of WRITES) {
       for (let call = 1; call <= CALLS_MAX; call++) {
         const journal = `${write}-${call}.ndjson`;
-        const { status } = applyUnderStrace(`inject=${write}:signal=KILL:when=${call}`, join(folder, journal));
+        const { status } = applyUnderStrace(
+          `inject=${write}:signal=KILL:when=${call}`,
+          join(folder, journal),
+        );
         states.add(JSON.stringify(bytesOf(tree)));
         if (readdirSync(folder).includes(journal)) {
           const restored = shootdown(['restore', join(folder, journal), '--host', `sysfs:${tree.root}`]);
@@ -62,9 +69,31 @@ describe.skipIf(!hasCommand('strace', 'strace'))('apply, killed at every system 
     expect(states.size).toBe(6);
   });
 
-  function applyUnderStrace(inject: string, journal: string) {
+  it('says so when the disk is full, and leaves what restores or nothing', { timeout: 120_000 }, () => {
+    const before = bytesOf(tree);
+    const journal = join(folder, 'j.ndjson');
+    // The first write is the header, the second the records with the end.
+    for (const [call, status] of [
+      [1, 1],
+      [2, 3],
+    ]) {
+      const result = applyUnderStrace(`inject=write:error=ENOSPC:when=${call}+`, journal, ['-P', journal]);
+      expect(result).toMatchObject({
+        status,
+        stderr: expect.stringContaining('the disk is full: free some room'),
+      });
+      expect(readdirSync(folder)).toEqual(status === 3 ? ['j.ndjson'] : []);
+      expect(result.stderr.includes(`journal: ${journal}\n`)).toBe(status === 3);
+      if (status === 1) expect(bytesOf(tree)).toEqual(before);
+      else expect(bytesOf(tree)).not.toEqual(before);
+    }
+    expect(shootdown(['restore', journal, '--host', `sysfs:${tree.root}`])).toMatchObject({ status: 0 });
+    expect(bytesOf(tree)).toEqual(before);
+  });
+
+  function applyUnderStrace(inject: string, journal: string, more: readonly string[] = []) {
     const strace = ['-f', '-qq', '-o', '/dev/null', '-e', `trace=${WRITES.join(',')}`, '-e', inject];
     const apply = ['apply', '--host', `sysfs:${tree.root}`, '--journal', journal];
-    return run('strace', [...strace, process.execPath, SHOOTDOWN, ...apply]);
+    return run('strace', [...more, ...strace, process.execPath, SHOOTDOWN, ...apply]);
   }
 });

@@ -8,6 +8,10 @@ import { type Host, readRange } from '../src/host/port.js';
 import { scan } from '../src/host/scan.js';
 import { type PciFunction, seen } from '../src/pci/function.js';
 import * as regs from '../src/pci/regs.js';
+import type { Slot } from '../src/pci/slot.js';
+import { audit } from '../src/quiesce/audit.js';
+import { defaultPolicy } from '../src/quiesce/default-policy.js';
+import { auditJson } from '../src/report/audit-json.js';
 import { askLspci, haveLspci, type LspciAnswer, type LspciFunction } from './support/lspci.js';
 
 const own = join(import.meta.dirname, '..', 'dumps');
@@ -24,24 +28,37 @@ function dumpsBelow(folder: string): string[] {
   });
 }
 
-/** Our reading in the terms of lspci, which prints no registers of a function whose header it cannot show. */
-function asLspci(fn: PciFunction): LspciFunction {
-  const shown = fn.presence === 'present' && fn.headerType <= regs.PCI_HEADER_TYPE_CARDBUS;
-  const whenShown = <T>(value: T) => (shown ? value : null);
-  const known = <T>(value: T | 'unknown' | undefined) =>
-    value === undefined || value === 'unknown' ? null : value;
+/** What `audit --json` says of a function, as far as lspci says it, too. */
+interface JsonFunction {
+  readonly slot: string;
+  readonly vendor: string;
+  readonly device: string;
+  readonly class: string;
+  readonly presence: string;
+  readonly headerType: number;
+  readonly busMaster: boolean | null;
+  readonly intxDisable: boolean | null;
+  readonly msi: { readonly enable: boolean } | null;
+  readonly msix: { readonly enable: boolean; readonly masked: boolean } | null;
+  readonly transactionsPending: boolean | null;
+  readonly powerState: string | null;
+}
+
+function asLspci(fn: JsonFunction): LspciFunction {
+  // lspci prints no registers behind a header type that it does not know.
+  const shown = fn.headerType <= regs.PCI_HEADER_TYPE_CARDBUS;
   return {
     slot: fn.slot,
-    vendor: fn.vendor,
-    device: fn.device,
-    class: fn.classCode >>> 8,
-    busMaster: whenShown((fn.command & regs.PCI_COMMAND_MASTER) !== 0),
-    intxDisable: whenShown((fn.command & regs.PCI_COMMAND_INTX_DISABLE) !== 0),
-    msiEnable: known(seen(fn.msi)?.enable),
-    msixEnable: known(seen(fn.msix)?.enable),
-    msixMasked: known(seen(fn.msix)?.functionMask),
-    transactionsPending: known(seen(fn.express)?.transactionsPending),
-    powerState: known(seen(fn.pm)?.state),
+    vendor: Number.parseInt(fn.vendor, 16),
+    device: Number.parseInt(fn.device, 16),
+    class: Number.parseInt(fn.class, 16) >>> 8,
+    busMaster: shown ? fn.busMaster : null,
+    intxDisable: shown ? fn.intxDisable : null,
+    msiEnable: fn.msi?.enable ?? null,
+    msixEnable: fn.msix?.enable ?? null,
+    msixMasked: fn.msix?.masked ?? null,
+    transactionsPending: fn.transactionsPending,
+    powerState: fn.powerState,
   };
 }
 
@@ -65,18 +82,21 @@ async function valuesFromHoles(
 async function compare(path: string): Promise<void> {
   const reference = await askAbout(path);
   const host = await openDump(path);
-  const { topology, notes } = await scan(host);
-  expect(topology.nodes.size).toBeGreaterThan(0);
+  const machine = await scan(host);
+  const json = JSON.stringify(auditJson(audit(machine, defaultPolicy(), 'crash')));
+  const { functions } = JSON.parse(json) as { functions: JsonFunction[] };
+  expect(functions.length).toBeGreaterThan(0);
   if (reference.refusal !== undefined) {
-    expect(notes, `lspci refuses this: ${reference.refusal}`).not.toEqual([]);
+    expect(machine.notes, `lspci refuses this: ${reference.refusal}`).not.toEqual([]);
     return;
   }
-  expect([...topology.nodes.keys()].sort()).toEqual([...reference.functions.keys()].sort());
-  for (const { function: fn } of topology.nodes.values()) {
+  expect(functions.map((fn) => fn.slot).sort()).toEqual([...reference.functions.keys()].sort());
+  for (const fn of functions) {
     const candidates = reference.functions.get(fn.slot) ?? [];
     const last = candidates.at(-1);
-    if (!last) continue;
-    const ours = { ...asLspci(fn), ...(await valuesFromHoles(host, fn, last)) };
+    const node = machine.topology.nodes.get(fn.slot as Slot);
+    if (!last || !node) continue;
+    const ours = { ...asLspci(fn), ...(await valuesFromHoles(host, node.function, last)) };
     // Of one that comes again the last complete one counts, which lspci does not tell from others.
     if (!candidates.some((candidate) => isDeepStrictEqual(candidate, ours))) expect(ours).toEqual(last);
   }

@@ -4,6 +4,8 @@ import { expect, it } from 'vitest';
 import { readDump } from '../src/host/dump.js';
 import { scan } from '../src/host/scan.js';
 import { ShootdownError } from '../src/pci/error.js';
+import { audit } from '../src/quiesce/audit.js';
+import { defaultPolicy } from '../src/quiesce/default-policy.js';
 
 const MUTATIONS = 100_000;
 const MUTATION_MAX_MS = 5_000;
@@ -133,6 +135,7 @@ function slotsIn(text: string): Set<string> {
 
 it(`survives ${MUTATIONS} mutations of the project's dumps`, { timeout: 300_000 }, async () => {
   expect(dumps.length).toBeGreaterThanOrEqual(10);
+  const policy = defaultPolicy();
   let withFunctions = 0;
   for (let i = 0; i < MUTATIONS; i++) {
     const random = generator(SEED + i);
@@ -143,9 +146,11 @@ it(`survives ${MUTATIONS} mutations of the project's dumps`, { timeout: 300_000 
     const started = performance.now();
     const replay = `replay: SHOOTDOWN_SEED=${SEED + i} vitest run test/mutation.test.ts (${dump.name})`;
     try {
-      const { topology } = await scan(await readDump('mutation', [Buffer.from(text, 'latin1')]));
+      const machine = await scan(await readDump('mutation', [Buffer.from(text, 'latin1')]));
+      const { functions } = audit(machine, policy, 'crash');
       const there = slotsIn(text);
-      for (const slot of topology.nodes.keys()) {
+      for (const { node } of functions) {
+        const { slot } = node.function;
         if (!there.has(slot)) expect.fail(`${slot} is in no header line; ${replay}`);
       }
       withFunctions++;

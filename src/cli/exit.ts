@@ -14,5 +14,6 @@ export const EXIT = {
 export type ExitStatus = (typeof EXIT)[keyof typeof EXIT];
 
 export function exitOf(code: ErrorCode): ExitStatus {
+  if (code === 'incomplete') return EXIT.failedAfterWriting;
   return code === 'usage' ? EXIT.usage : EXIT.failed;
 }

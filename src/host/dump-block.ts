@@ -2,8 +2,11 @@ import type { Slot } from '../pci/slot.js';
 
 /** What a dump tells about one function. Bytes beyond `bytes.length` are not known. */
 export interface DumpedFunction {
+  /** How far its rows reach. */
+  readonly length: number;
+  /** Its bytes up to the last that is not zero. */
   readonly bytes: Uint8Array;
-  /** One for each byte that is known; `null` if all are. */
+  /** One for each of the `length` bytes that is known; `null` if all are. */
   readonly known: Uint8Array | null;
 }
 
@@ -37,7 +40,8 @@ export class DumpBlock {
   damaged = false;
   /** Some byte was given twice, and not the same. */
   contradictory = false;
-  readonly bytes: Uint8Array = new Uint8Array(SPACE);
+  readonly bytes = new Uint8Array(SPACE);
+  readonly #dwords = new Uint32Array(this.bytes.buffer);
   readonly #known = new Uint8Array(SPACE);
   #sparse = false;
   #next = 0;
@@ -85,6 +89,15 @@ export class DumpBlock {
   /** One more than the highest known offset. */
   get reach(): number {
     return this.#reach;
+  }
+
+  /** Its bytes but for zeros at the end, with which most of a configuration space is filled. */
+  trimmed(): Uint8Array {
+    const length = Math.ceil(this.#reach / 4);
+    this.bytes.fill(0, this.#reach, length * 4);
+    let end = length;
+    while (end > 0 && this.#dwords[end - 1] === 0) end--;
+    return this.bytes.subarray(0, Math.min(end * 4, this.#reach));
   }
 
   /** The first offset below `reach` that is not known; `reach` if there is none. */

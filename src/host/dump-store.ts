@@ -2,23 +2,21 @@ import { compareSlots, formatSlot, hex, type Slot } from '../pci/slot.js';
 import type { DumpBlock, DumpedFunction } from './dump-block.js';
 import type { DumpNotes } from './dump-notes.js';
 
-interface Stored {
-  bytes: Uint8Array;
-  known: Uint8Array | null;
-  complete: boolean;
+interface Stored extends DumpedFunction {
+  readonly complete: boolean;
 }
 
 const SLAB_BYTES = 1 << 20;
 /** As many as a PCI segment can have: bounds the memory that a hostile file can take. */
 const FUNCTIONS_MAX = 65_536;
-const NOTHING = new Uint8Array(0);
+const NOTHING: DumpedFunction = { length: 0, bytes: new Uint8Array(0), known: null };
 
 /** The functions of a dump: of a slot that comes more than once, the last complete one. */
 export class DumpStore {
   readonly #notes: DumpNotes;
   readonly #functions = new Map<number, Stored>();
-  readonly #rowless = new Map<number, DumpedFunction>();
-  #slab = NOTHING;
+  readonly #rowless = new Set<number>();
+  #slab: Uint8Array = NOTHING.bytes;
   #repeats = 0;
   #firstRepeat = '';
   #tooMany = 0;
@@ -31,9 +29,7 @@ export class DumpStore {
   add(block: DumpBlock): void {
     const { key } = block;
     if (block.reach === 0) {
-      if (block.proper && this.#rowless.size < FUNCTIONS_MAX) {
-        this.#rowless.set(key, { bytes: NOTHING, known: null });
-      }
+      if (block.proper && this.#rowless.size < FUNCTIONS_MAX) this.#rowless.add(key);
       return;
     }
     const slot = slotOfKey(key);
@@ -52,36 +48,27 @@ export class DumpStore {
       if (this.#repeats++ === 0) this.#firstRepeat = `${slot} in line ${block.line}`;
       if (before.complete && !block.complete) return;
     }
-    const bytes = this.#keep(block.bytes.subarray(0, block.reach), before?.bytes);
-    this.#functions.set(key, { bytes, known: block.known(), complete: block.complete });
-  }
-
-  /** Number of functions of which at least one byte is known, and of header lines without any. */
-  get counts(): { readonly functions: number; readonly rowless: number } {
-    return { functions: this.#functions.size, rowless: this.#rowless.size };
+    this.#functions.set(key, {
+      length: block.reach,
+      bytes: this.#keep(block.trimmed(), before?.bytes),
+      known: block.known(),
+      complete: block.complete,
+    });
   }
 
   /** All functions in slot order; empty unless a byte of at least one is known. */
   finish(): Map<Slot, DumpedFunction> {
     const found = new Map<Slot, DumpedFunction>();
     if (this.#functions.size === 0) return found;
+    for (const [key, stored] of this.#functions) found.set(slotOfKey(key), stored);
     let rowless = 0;
-    const slots: Slot[] = [];
-    for (const [key, stored] of this.#functions) {
-      const slot = slotOfKey(key);
-      slots.push(slot);
-      found.set(slot, stored);
-    }
-    for (const [key, nothing] of this.#rowless) {
+    for (const key of this.#rowless) {
       if (this.#functions.has(key)) continue;
+      found.set(slotOfKey(key), NOTHING);
       rowless++;
-      const slot = slotOfKey(key);
-      slots.push(slot);
-      found.set(slot, nothing);
     }
     this.#note(rowless);
-    slots.sort(compareSlots);
-    return new Map(slots.map((slot) => [slot, found.get(slot) ?? { bytes: NOTHING, known: null }]));
+    return new Map([...found].sort(([a], [b]) => compareSlots(a, b)));
   }
 
   #note(rowless: number): void {

@@ -62,7 +62,7 @@ class DumpHost implements Host {
   }
 
   async visibleBytes(slot: Slot): Promise<VisibleBytes> {
-    const { length } = this.#get(slot).bytes;
+    const { length } = this.#get(slot);
     return length <= 64 ? 64 : length <= 256 ? 256 : 4096;
   }
 
@@ -84,7 +84,7 @@ class DumpHost implements Host {
   }
 
   async readRange(slot: Slot, offset: number, length: number): Promise<Uint8Array> {
-    return knownFrom(this.#get(slot), offset, length).slice();
+    return knownFrom(this.#get(slot), offset, length);
   }
 
   async close(): Promise<void> {}
@@ -97,10 +97,12 @@ class DumpHost implements Host {
 }
 
 /** Up to `length` bytes from `offset`, as far as they are known without a hole. */
-function knownFrom({ bytes, known }: DumpedFunction, offset: number, length: number): Uint8Array {
-  const end = Math.min(offset + length, bytes.length);
-  const hole = known ? known.indexOf(0, offset) : -1;
-  return bytes.subarray(offset, hole === -1 ? end : Math.min(end, hole));
+function knownFrom(fn: DumpedFunction, offset: number, length: number): Uint8Array {
+  const hole = fn.known ? fn.known.indexOf(0, offset) : -1;
+  const end = Math.min(offset + length, hole === -1 ? fn.length : hole);
+  const bytes = new Uint8Array(Math.max(0, end - offset));
+  bytes.set(fn.bytes.subarray(offset, end));
+  return bytes;
 }
 
 async function* chunksOf(file: FileHandle): AsyncGenerator<Uint8Array, void, void> {

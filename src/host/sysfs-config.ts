@@ -41,6 +41,8 @@ export class ConfigFiles {
   #capacity: number;
   #closed = false;
   readonly #only64 = new Set<Slot>();
+  /** Whether the file system with a device number is the kernel's own. */
+  readonly #kernels = new Map<number, boolean>();
   readonly #buffer = new Uint8Array(4096);
   readonly #view = new DataView(this.#buffer.buffer);
 
@@ -198,8 +200,9 @@ export class ConfigFiles {
     }
     fd ??= files.open(path, 'read');
     try {
-      if (write && notWritable === undefined) notWritable = this.#whyNot(slot, fd);
-      return { fd, visible: this.#visibleOf(slot, files.size(fd)), notWritable };
+      const { size, dev } = files.stat(fd);
+      if (write && notWritable === undefined) notWritable = this.#whyNot(slot, fd, dev);
+      return { fd, visible: this.#visibleOf(slot, size), notWritable };
     } catch (error) {
       files.close(fd);
       throw error;
@@ -207,12 +210,15 @@ export class ConfigFiles {
   }
 
   /** A copied tree may have links into the running kernel's: what counts is what was opened. */
-  #whyNot(slot: Slot, fd: number): ShootdownError | undefined {
+  #whyNot(slot: Slot, fd: number, dev: number): ShootdownError | undefined {
     const { files, writeReal } = this.#options;
     if (writeReal) return undefined;
-    const fileSystem = files.fileSystem(fd);
-    if (fileSystem !== SYSFS_MAGIC && fileSystem !== PROC_SUPER_MAGIC) return undefined;
-    return new ShootdownError('refused', `${slot}: ${NEEDS_FLAG}`, { slot });
+    let kernels = this.#kernels.get(dev);
+    if (kernels === undefined) {
+      kernels = [SYSFS_MAGIC, PROC_SUPER_MAGIC].includes(files.fileSystem(fd));
+      this.#kernels.set(dev, kernels);
+    }
+    return kernels ? new ShootdownError('refused', `${slot}: ${NEEDS_FLAG}`, { slot }) : undefined;
   }
 
   #visibleOf(slot: Slot, size: number): VisibleBytes {

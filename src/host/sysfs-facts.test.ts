@@ -5,6 +5,7 @@ import type { Slot } from '../pci/slot.js';
 import type { FunctionFacts } from './facts.js';
 import type { Host } from './port.js';
 import { openSysfs, type SysfsOptions } from './sysfs.js';
+import { plainFacts } from './sysfs-facts.js';
 import { nodeFiles, type SysfsFiles } from './sysfs-files.js';
 
 const PORT = '0000:00:1c.0' as Slot;
@@ -31,7 +32,7 @@ async function factsOf(
   machine: Omit<FakeMachine, 'functions'> = {},
 ) {
   const host = open({ functions: [{ slot: NIC, config, ...f }], ...machine });
-  return (await host.facts?.(NIC)) ?? {};
+  return plainFacts((await host.facts?.(NIC)) ?? {});
 }
 
 /** What holds what, on a machine of a bridge and some endpoints. */
@@ -69,7 +70,7 @@ describe('facts of a function', () => {
       },
       { iommuGroups: { 7: 'DMA-FQ' } },
     );
-    expect({ ...facts }).toEqual({
+    expect(facts).toEqual({
       powerState: 'D0',
       runtimeStatus: 'active',
       driver: 'e1000e',
@@ -137,7 +138,7 @@ describe('sleeping functions', () => {
       { slot: PORT, config: bridge, ...port },
       { slot: NIC, config, parent: PORT, ...nic },
     ];
-    return (await open({ functions }).facts?.(NIC)) ?? {};
+    return plainFacts((await open({ functions }).facts?.(NIC)) ?? {});
   }
   const ids = { vendor: 0x8086, device: 0x10d3, classCode: 0x020000 };
 

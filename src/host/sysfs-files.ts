@@ -10,7 +10,8 @@ export interface SysfsFiles {
   realpath(path: string): string;
   open(path: string, access: 'read' | 'read-write'): number;
   close(fd: number): void;
-  size(fd: number): number;
+  /** The size in bytes, and the number of the device that the file lies on. */
+  stat(fd: number): { readonly size: number; readonly dev: number };
   /** Bytes read; 0 at the end. */
   pread(fd: number, buffer: Uint8Array, length: number, position: number): number;
   pwrite(fd: number, buffer: Uint8Array, length: number, position: number): number;
@@ -33,7 +34,7 @@ export const nodeFiles: SysfsFiles = {
   open: (path, access) =>
     fs.openSync(path, access === 'read-write' ? fs.constants.O_RDWR : fs.constants.O_RDONLY),
   close: (fd) => fs.closeSync(fd),
-  size: (fd) => fs.fstatSync(fd).size,
+  stat: (fd) => fs.fstatSync(fd),
   pread: (fd, buffer, length, position) => fs.readSync(fd, buffer, 0, length, position),
   pwrite: (fd, buffer, length, position) => fs.writeSync(fd, buffer, 0, length, position),
   fileSystem: (target) =>

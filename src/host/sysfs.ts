@@ -64,13 +64,17 @@ export function openSysfs(options: SysfsOptions = {}): Host {
   });
 
   let holdings: Holdings | undefined;
-  const holds = (slot: Slot, bootVga: boolean) => {
+  const allHoldings = () => {
     if (!holdings) {
       holdings = readHoldings(files, tree);
       holdings.notes.forEach(note);
     }
-    const known = holdings.bySlot.get(slot);
-    if (!bootVga || !holdings.screen || known?.includes('console')) return known;
+    return holdings;
+  };
+  const holds = (slot: Slot, bootVga: boolean) => {
+    const { bySlot, screen } = allHoldings();
+    const known = bySlot.get(slot);
+    if (!bootVga || !screen || known?.includes('console')) return known;
     return [...(known ?? []), 'console' as const];
   };
   let symbols: ShutdownSymbols | undefined;
@@ -120,7 +124,11 @@ export function openSysfs(options: SysfsOptions = {}): Host {
     },
     release: (slot) => config.release(slot),
     facts: async (slot) => facts().read(entryOf(tree, entries(), slot)),
-    machineFacts: async () => readMachineFacts(files, tree),
+    machineFacts: async () => {
+      // A scan takes the notes when it ends, and may not have asked what any function holds.
+      allHoldings();
+      return readMachineFacts(files, tree);
+    },
     ...(write ? { actions: sysfsActions({ files, root: tree.root, pathOf, writeReal, lockdown }) } : {}),
     lockName: lockName(files, tree.devices, tree.real),
     close: async () => config.close(),

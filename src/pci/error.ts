@@ -14,7 +14,8 @@ export type ErrorCode =
   | 'busy' // another run holds the lock
   | 'stale' // the machine is not the one the plan was made for
   | 'refused' // doing it would be unsafe
-  | 'journal' // the journal could not be written
+  | 'journal' // the journal could not be written, and nothing else was
+  | 'incomplete' // the journal could not be written any more, after something else was
   | 'unsupported'; // this host or kernel cannot do it
 
 /** The one error class. `message` is one line that says what happened and what to do. */

@@ -29,8 +29,8 @@ export function checkPlan(plan: Plan, machine: Machine, host: Host): void {
   for (const [index, step] of plan.steps.entries()) {
     if (step.id !== index) refuse(step, 'the ids of the steps do not count up from 0');
     const fn = machine.topology.nodes.get(step.slot)?.function;
-    if (!fn || fn.presence !== 'present') refuse(step, 'there is no such function, or it does not answer');
-    else checkStep(step, fn, machine, plan, released, written);
+    if (fn?.presence !== 'present') refuse(step, 'there is no such function, or it does not answer');
+    checkStep(step, fn, machine, plan, released, written);
   }
 }
 

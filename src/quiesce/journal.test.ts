@@ -77,7 +77,7 @@ describe('a journal file', () => {
     const whole = fakeFiles(Number.MAX_SAFE_INTEGER);
     await performTo(fileSink('j', whole.files));
     const { files, calls } = fakeFiles(whole.written() - 10);
-    await expect(performTo(fileSink('j', files))).rejects.toMatchObject({ code: 'journal' });
+    await expect(performTo(fileSink('j', files))).rejects.toMatchObject({ code: 'incomplete' });
     expect(calls.at(-1)).toBe('close');
     expect(calls).not.toContain('remove');
   });

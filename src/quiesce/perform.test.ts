@@ -211,7 +211,10 @@ describe('perform', () => {
     const host = memoryHost({ '0000:00:02.0': NIC, '0000:00:03.0': NIC });
     await expect(run(host, GATE_ALL, 'between', { journal: failing('begin') })).rejects.toBe(full);
     expect(host.log.filter((a) => a.kind === 'write')).toHaveLength(0);
-    await expect(run(host, GATE_ALL, 'between', { journal: failing('record') })).rejects.toBe(full);
+    await expect(run(host, GATE_ALL, 'between', { journal: failing('record') })).rejects.toMatchObject({
+      code: 'incomplete',
+      cause: full,
+    });
     expect(host.log.filter((a) => a.kind === 'write')).toHaveLength(1);
   });
 });

@@ -44,7 +44,7 @@ interface Run {
 
 /**
  * Performs a plan and journals it. Rejects before the first write with `read-only`, `stale`, `refused` or
- * `journal`; after it, only with `journal`. A function that fails is recorded and does not stop the others unless
+ * `journal`; after it, only with `incomplete`. A function that fails is recorded and does not stop the others unless
  * the policy says so. Each register is read before it is written and read back after.
  */
 export async function perform(host: Host, plan: Plan, options: PerformOptions): Promise<Journal> {
@@ -72,8 +72,21 @@ export async function perform(host: Host, plan: Plan, options: PerformOptions): 
     entangled: new Set(),
     failure: false,
   };
-  let end: JournalEnd = 'complete';
+  try {
+    const end = await performSteps(run);
+    options.journal.end(end);
+    return { header, records: run.records, end };
+  } catch (cause) {
+    if (!(cause instanceof ShootdownError) || cause.code !== 'journal') throw cause;
+    const message = `${cause.message}; the run stopped there, and what is in the journal is enough to restore`;
+    throw new ShootdownError('incomplete', message, { cause });
+  }
+}
+
+async function performSteps(run: Run): Promise<JournalEnd> {
+  const { options, plan } = run;
   const { steps } = plan;
+  let end: JournalEnd = 'complete';
   for (let at = 0; at < steps.length; ) {
     if (options.signal?.aborted) end = 'interrupted';
     else if (run.failure && plan.onFailure === 'stop') end = 'stopped';
@@ -82,8 +95,7 @@ export async function perform(host: Host, plan: Plan, options: PerformOptions): 
     options.onProgress?.(at, steps.length);
     if (at % YIELD_EVERY < 1) await options.clock.sleep(0);
   }
-  options.journal.end(end);
-  return { header, records: run.records, end };
+  return end;
 }
 
 /** Performs the step at `at`, or a whole run of waits from there; returns how many steps that were. */

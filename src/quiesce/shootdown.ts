@@ -44,7 +44,7 @@ export interface ShootdownResult {
 /**
  * Scans a host, plans, performs and verifies: the routine of 2006 under its old name, done right. Takes the host's
  * lock for as long as it runs. Rejects with a `ShootdownError`: before the first write with any code, after it only
- * with `journal`.
+ * with `incomplete`.
  */
 export async function deviceShootdown(host: Host, options: ShootdownOptions = {}): Promise<ShootdownResult> {
   return locked(host, async () => {

@@ -72,7 +72,7 @@ export function liveTable(audit: Audit, options: AuditTextOptions): string {
       { title: 'registers' },
       { title: 'driver' },
       { title: 'rule' },
-      { title: 'device', flexible: true },
+      { title: 'device', flexible: 'cut' },
     ],
     rows.map((audited) => {
       const fn = audited.node.function;
@@ -81,7 +81,7 @@ export function liveTable(audit: Audit, options: AuditTextOptions): string {
         audited.verdict,
         registers(audited),
         audited.facts.driver === undefined ? '?' : (audited.facts.driver ?? '-'),
-        audited.verdict === 'quiet' ? '' : `${audited.decision.action}: ${audited.decision.rule}`,
+        ruleOf(audited),
         `${options.names.className(fn.classCode)}: ${options.names.device(fn.vendor, fn.device)}`,
       ];
     }),
@@ -90,6 +90,12 @@ export function liveTable(audit: Audit, options: AuditTextOptions): string {
   return hidden > 0
     ? `${text}\n${options.style.dim(`${hidden} quiet or open not shown: --all shows them.`)}`
     : text;
+}
+
+/** The rule that decided; where none did, what happens to all others. */
+function ruleOf({ verdict, decision }: AuditedFunction): string {
+  if (verdict === 'quiet') return '';
+  return decision.rule === 'otherwise' ? decision.action : decision.rule;
 }
 
 function isWorthShowing({ verdict, node }: AuditedFunction): boolean {

@@ -39,7 +39,7 @@ export function journalText(journal: Journal, { style, brief }: ReportOptions): 
           { title: 'verdict' },
           { title: 'Command' },
           { title: 'outcome' },
-          { title: '', flexible: true },
+          { title: '', flexible: 'wrap' },
         ],
         rows,
         style,
@@ -51,7 +51,7 @@ export function journalText(journal: Journal, { style, brief }: ReportOptions): 
     parts.push('', style.bold('Still live, left alone'));
     parts.push(
       table(
-        [{ title: 'slot' }, { title: 'why', flexible: true }],
+        [{ title: 'slot' }, { title: 'why', flexible: 'wrap' }],
         left.map(({ slot, reason }) => [slot, reason]),
         style,
       ),
@@ -122,7 +122,7 @@ export function restoreText(entries: readonly RestoreEntry[], { style, brief }: 
           { title: 'register' },
           { title: 'value' },
           { title: 'outcome' },
-          { title: '', flexible: true },
+          { title: '', flexible: 'wrap' },
         ],
         rows,
         style,

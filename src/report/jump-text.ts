@@ -30,5 +30,5 @@ export function writersTable(
     ];
   });
   const columns = [{ title: 'slot' }, { title: 'writes' }, { title: 'first at' }, { title: 'hit' }];
-  return table([...columns, { title: 'device', flexible: true }], rows, style);
+  return table([...columns, { title: 'device', flexible: 'cut' }], rows, style);
 }

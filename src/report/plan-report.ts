@@ -30,7 +30,7 @@ export function planText(plan: Plan, { style, brief }: ReportOptions): string {
     parts.push('', style.bold('Left alone'));
     parts.push(
       table(
-        [{ title: 'slot' }, { title: 'verdict' }, { title: 'rule' }, { title: 'why', flexible: true }],
+        [{ title: 'slot' }, { title: 'verdict' }, { title: 'rule' }, { title: 'why', flexible: 'wrap' }],
         left.map(({ slot, verdict, rule, reason }) => [slot, verdict, rule, reason]),
         style,
       ),
@@ -55,7 +55,7 @@ function stepTable(steps: readonly Step[], style: Style): string {
       { title: 'step' },
       { title: 'value:mask' },
       { title: 'rule' },
-      { title: 'why', flexible: true },
+      { title: 'why', flexible: 'wrap' },
     ],
     steps.map((step) => [
       String(step.id + 1),

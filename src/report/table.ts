@@ -4,8 +4,8 @@ import { printable } from '../quiesce/policy.js';
 
 export interface Column {
   readonly title: string;
-  /** Takes what room the others leave, and wraps. Without it, a column is as wide as its widest cell. */
-  readonly flexible?: boolean;
+  /** Takes what room the others leave, and wraps or is cut. Without it, a column is as wide as its widest cell. */
+  readonly flexible?: 'wrap' | 'cut';
 }
 
 /** How text output is laid out. */
@@ -38,11 +38,15 @@ export function table(
     if (flexible) widths[i] = Math.min(widths[i] ?? 0, Math.max(FLEXIBLE_MIN, style.width - fixed));
   }
   const titles = columns.map(({ title }) => title);
-  return [style.dim(line(titles, widths)), ...cells.map((row) => line(row, widths))].join('\n');
+  const lines = cells.map((row) => line(row, widths, columns));
+  return [style.dim(line(titles, widths, columns)), ...lines].join('\n');
 }
 
-function line(row: readonly string[], widths: readonly number[]): string {
-  const wrapped = row.map((cell, i) => wrap(cell, widths[i] ?? 0));
+function line(row: readonly string[], widths: readonly number[], columns: readonly Column[]): string {
+  const wrapped = row.map((cell, i) => {
+    const width = widths[i] ?? 0;
+    return columns[i]?.flexible === 'cut' ? [cut(cell, width)] : wrap(cell, width);
+  });
   const height = Math.max(...wrapped.map((lines) => lines.length));
   const lines: string[] = [];
   for (let y = 0; y < height; y++) {
@@ -63,11 +67,15 @@ function wrap(text: string, width: number): string[] {
   return cellWidth(text) <= width ? [text] : wrapAnsi(text, width, { hard: true }).split('\n');
 }
 
+function cut(text: string, width: number): string {
+  return cellWidth(text) <= width ? text : `${[...text].slice(0, width - 1).join('')}…`;
+}
+
 function pad(text: string, width: number): string {
   return text + ' '.repeat(Math.max(0, width - cellWidth(text)));
 }
 
 /** Almost all cells are ASCII, where measuring as a terminal does would take most of the time. */
 function cellWidth(text: string): number {
-  return /^[\x20-\x7e]*$/.test(text) ? text.length : stringWidth(text);
+  return /^[\x20-\x7e→…]*$/.test(text) ? text.length : stringWidth(text);
 }

@@ -94,6 +94,12 @@ async function preparePlan(
 
 async function performAndReport(host: Host, options: ApplyOptions, io: Io): Promise<ExitStatus> {
   const { plan, machine } = await preparePlan(host, options, io);
+  if (plan.steps.length === 0 && !options.json) {
+    io.out(
+      `Nothing to stop ${plan.at === 'before' ? 'before the jump' : 'between the kernels'}.\n${planText(plan, { style: io.style })}`,
+    );
+    return EXIT.clean;
+  }
   if (plan.steps.some((step) => step.kind === 'reset')) io.err(planText(plan, { style: io.style }));
   const started = new Date().toISOString();
   const path = journalPath(host, options, io, started);
@@ -104,7 +110,7 @@ async function performAndReport(host: Host, options: ApplyOptions, io: Io): Prom
     onProgress: io.progress('stopping'),
     ...(path === null ? {} : { journal: fileSink(path) }),
   }).catch((error: unknown) => {
-    if (error instanceof ShootdownError && error.code === 'journal' && path !== null)
+    if (error instanceof ShootdownError && error.code === 'incomplete' && path !== null)
       io.err(`journal: ${path}\n`);
     throw error;
   });

@@ -6,7 +6,7 @@ import { audit } from '../../quiesce/audit.js';
 import { defaultPolicy } from '../../quiesce/default-policy.js';
 import { makePlan } from '../../quiesce/plan.js';
 import { restore } from '../../quiesce/restore.js';
-import { deviceShootdown, scanForPlan } from '../../quiesce/shootdown.js';
+import { deviceShootdown, performPlan, scanForPlan } from '../../quiesce/shootdown.js';
 import { headline, liveTable } from '../../report/audit-text.js';
 import { journalText, restoreText } from '../../report/journal-report.js';
 import { type JumpWriter, writersTable } from '../../report/jump-text.js';
@@ -53,7 +53,8 @@ async function runDemo(name: string, io: Io): Promise<ExitStatus> {
   writersText(writersOf(hit.writes));
 
   title('3. The plan of a shootdown between the two kernels');
-  io.out(planText(makePlan(machine, policy, { at: 'between' }), { style, brief: true }));
+  const plan = makePlan(machine, policy, { at: 'between' });
+  io.out(planText(plan, { style, brief: true }));
 
   title('4. The same machine panics again, and the plan is performed');
   const spared = machineAtWork(name);
@@ -61,7 +62,7 @@ async function runDemo(name: string, io: Io): Promise<ExitStatus> {
   const shot = await spared.jump({
     path: 'crash',
     between: async (host) => {
-      const { journal } = await deviceShootdown(host, { at: 'between', clock: spared.clock });
+      const { journal } = await performPlan(host, plan, await scan(host), { clock: spared.clock });
       io.out(journalText(journal, { style, brief: true }));
       gatedAt = spared.now;
     },
