@@ -2,6 +2,8 @@ import type { Slot } from '../pci/slot.js';
 
 /** What a dump tells about one function. Bytes beyond `bytes.length` are not known. */
 export interface DumpedFunction {
+  /** As `lspci -k` or `-v` names it; `null` if no line did. */
+  readonly driver: string | null;
   /** How far its rows reach. */
   readonly length: number;
   /** Its bytes up to the last that is not zero. */
@@ -27,6 +29,7 @@ export interface DumpContents {
 }
 
 const SPACE = 4096;
+const HEADER = 64;
 
 /** Collects the hex rows below one header line. */
 export class DumpBlock {
@@ -38,6 +41,7 @@ export class DumpBlock {
   proper = false;
   /** Some row was cut short or had bytes beyond 4096. */
   damaged = false;
+  driver: string | null = null;
   /** Some byte was given twice, and not the same. */
   contradictory = false;
   readonly bytes = new Uint8Array(SPACE);
@@ -52,6 +56,7 @@ export class DumpBlock {
     this.line = line;
     this.proper = proper;
     this.damaged = false;
+    this.driver = null;
     this.contradictory = false;
     this.#sparse = false;
     this.#next = 0;
@@ -89,6 +94,19 @@ export class DumpBlock {
   /** One more than the highest known offset. */
   get reach(): number {
     return this.#reach;
+  }
+
+  /**
+   * Fills what is missing behind the header with ones, as a bus does where nobody answers, and as lspci reads such a
+   * dump. A header with a hole stays unknown there: no function is made up.
+   */
+  fillHoles(): void {
+    if (!this.#sparse) return;
+    for (let at = HEADER; at < this.#reach; at++) {
+      if (this.#known[at] === 1) continue;
+      this.bytes[at] = 0xff;
+      this.#known[at] = 1;
+    }
   }
 
   /** Its bytes but for zeros at the end, with which most of a configuration space is filled. */

@@ -48,6 +48,22 @@ export function isEmpty(bytes: Uint8Array, from: number, end: number): boolean {
   return from === end || bytes.subarray(from, end).includes(QUOTE);
 }
 
+const DRIVER = Buffer.from('Kernel driver in use: ');
+const DRIVER_MAX = 64;
+
+/** The driver that a line of `lspci -k` names at `from`, if it is such a line. */
+export function driverNamed(bytes: Uint8Array, from: number, end: number): string | null {
+  if (bytes[from] !== DRIVER[0] || end - from <= DRIVER.length) return null;
+  if (DRIVER.compare(bytes, from, from + DRIVER.length) !== 0) return null;
+  const name = Buffer.from(
+    bytes.subarray(from + DRIVER.length, Math.min(end, from + DRIVER.length + DRIVER_MAX)),
+  );
+  return name
+    .toString('latin1')
+    .trim()
+    .replace(/[^\x21-\x7e]/g, '?');
+}
+
 export interface HeaderLine {
   /** Of its slot; negative if no function can have it. */
   readonly key: number;

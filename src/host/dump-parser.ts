@@ -3,6 +3,7 @@ import { LineCarry } from './dump-carry.js';
 import {
   BLANK,
   COLON,
+  driverNamed,
   hexAt,
   isBlank,
   isEmpty,
@@ -160,6 +161,7 @@ export class DumpParser {
     if (first > 15 || hexAt(buffer, at + 1) > 15) {
       this.#textLine = this.#line;
       this.#textDigit = first;
+      if (this.#block.key >= 0) this.#block.driver ??= driverNamed(buffer, at, end);
       return;
     }
     const header = parseHeader(buffer, at, end);

@@ -9,7 +9,7 @@ interface Stored extends DumpedFunction {
 const SLAB_BYTES = 1 << 20;
 /** As many as a PCI segment can have: bounds the memory that a hostile file can take. */
 const FUNCTIONS_MAX = 65_536;
-const NOTHING: DumpedFunction = { length: 0, bytes: new Uint8Array(0), known: null };
+const NOTHING: DumpedFunction = { length: 0, bytes: new Uint8Array(0), known: null, driver: null };
 
 /** The functions of a dump: of a slot that comes more than once, the last complete one. */
 export class DumpStore {
@@ -48,11 +48,14 @@ export class DumpStore {
       if (this.#repeats++ === 0) this.#firstRepeat = `${slot} in line ${block.line}`;
       if (before.complete && !block.complete) return;
     }
+    const { complete } = block;
+    block.fillHoles();
     this.#functions.set(key, {
       length: block.reach,
       bytes: this.#keep(block.trimmed(), before?.bytes),
       known: block.known(),
-      complete: block.complete,
+      driver: block.driver,
+      complete,
     });
   }
 
@@ -115,7 +118,8 @@ export function slotOfKey(key: number): Slot {
 function missing(block: DumpBlock): string {
   const { hole, reach, line } = block;
   const where = `(header in line ${line})`;
-  if (hole < reach) return `bytes are missing from ${hex(hole, 2)} on ${where}; they count as unknown`;
+  if (hole < reach)
+    return `bytes are missing from ${hex(hole, 2)} on ${where}; ${hole < 64 ? 'they count as unknown' : 'they read as ff, as lspci has it'}`;
   const wanted = reach < 64 ? 64 : reach < 256 ? 256 : 4096;
   return `the dump ends at ${hex(reach, 2)} of ${wanted} bytes ${where}; the rest counts as unknown`;
 }

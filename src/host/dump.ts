@@ -4,6 +4,7 @@ import { ShootdownError } from '../pci/error.js';
 import { hex, type Slot } from '../pci/slot.js';
 import type { DumpContents, DumpedFunction } from './dump-block.js';
 import { DumpParser } from './dump-parser.js';
+import type { FunctionFacts } from './facts.js';
 import { checkAccess, type Host, unknownSlot, type Width } from './port.js';
 
 const CHUNK_BYTES = 256 * 1024;
@@ -50,11 +51,14 @@ class DumpHost implements Host {
   readonly writable = false;
   readonly notes: readonly string[];
   readonly #functions: ReadonlyMap<Slot, DumpedFunction>;
+  /** Made with -k or -v: a function without a line for its driver has none. */
+  readonly #namesDrivers: boolean;
 
   constructor(name: string, contents: DumpContents) {
     this.name = name;
     this.notes = contents.notes;
     this.#functions = contents.functions;
+    this.#namesDrivers = [...contents.functions.values()].some(({ driver }) => driver !== null);
   }
 
   async slots(): Promise<readonly Slot[]> {
@@ -85,6 +89,11 @@ class DumpHost implements Host {
 
   async readRange(slot: Slot, offset: number, length: number): Promise<Uint8Array> {
     return knownFrom(this.#get(slot), offset, length);
+  }
+
+  async facts(slot: Slot): Promise<FunctionFacts> {
+    const { driver } = this.#get(slot);
+    return this.#namesDrivers ? { driver } : {};
   }
 
   async close(): Promise<void> {}

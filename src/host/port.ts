@@ -30,6 +30,8 @@ export interface Host {
   /** What the host knows beyond configuration space. */
   facts?(slot: Slot): Promise<FunctionFacts>;
   machineFacts?(): Promise<MachineFacts>;
+  /** `facts` names the physical function of each virtual one: no plan needs to read SR-IOV capabilities for it. */
+  readonly knowsVirtualFunctions?: boolean;
   /** What the host can do beyond configuration space. */
   readonly actions?: HostActions;
   /** Names this machine for the lock that keeps two runs apart; without it no lock is taken. */

@@ -86,6 +86,45 @@ describe('facts of a function', () => {
     });
   });
 
+  it('reads each fact when it is asked for, and once', async () => {
+    const functions = [
+      { slot: PORT, config: bridge },
+      { slot: NIC, config, parent: PORT, driver: 'igb' },
+      { slot: '0000:01:00.1', config, parent: PORT },
+    ];
+    const calls: string[] = [];
+    const log = (path: string) => calls.push(path.replace(/^.*\/devices\//, ''));
+    const files: SysfsFiles = {
+      ...nodeFiles,
+      open: (path, access) => {
+        log(path);
+        return nodeFiles.open(path, access);
+      },
+      readlink: (path) => {
+        log(path);
+        return nodeFiles.readlink(path);
+      },
+      readdir: (path) => {
+        log(path);
+        return nodeFiles.readdir(path);
+      },
+    };
+    const host = open({ functions }, { files });
+    await host.slots();
+    const facts = await host.facts?.(NIC);
+    const other = await host.facts?.('0000:01:00.1' as Slot);
+    calls.length = 0;
+    for (let i = 0; i < 2; i++) expect([facts?.powerState, facts?.asleep]).toEqual(['D0', undefined]);
+    expect(calls).toEqual([`${NIC}/power_state`, NIC, `${PORT}/power/runtime_status`]);
+    calls.length = 0;
+    expect([other?.powerState, other?.asleep]).toEqual(['D0', undefined]);
+    expect(calls).toEqual(['0000:01:00.1/power_state']);
+    calls.length = 0;
+    for (let i = 0; i < 2; i++) expect([facts?.driver, facts?.bootVga]).toEqual(['igb', undefined]);
+    expect(calls).toEqual([NIC, `${NIC}/driver`]);
+    expect(JSON.parse(JSON.stringify(facts))).toEqual(facts && plainFacts(facts));
+  });
+
   it('knows that there is none of what is not there', async () => {
     const facts = await factsOf({});
     expect(facts).toMatchObject({
@@ -155,6 +194,7 @@ describe('sleeping functions', () => {
       ids,
     });
     expect(await asleep({ runtimeStatus: 'active' }, port)).toMatchObject({ asleep: true, ids });
+    expect(await asleep({ runtimeStatus: 'suspended' }, port)).toMatchObject({ asleep: true, ids });
   });
 
   it('must not be read where the kernel does not tell D3hot from D3cold', async () => {
@@ -305,6 +345,16 @@ describe('what holds the root file system, swap and console', () => {
     const memory = { mountinfo: [root('0:2', 'rootfs', 'rootfs')], swaps: ['/dev/zram0'] };
     const zram = { name: 'zram0', number: '252:0' };
     expect(await holds({ ...memory, blockDevices: [zram] })).toEqual({ holds: {}, notes: [] });
+  });
+
+  it('says so by the end of a scan that asks for no holds', async () => {
+    const host = open({
+      functions: [{ slot: NIC, config }],
+      mountinfo: [root('0:33', 'nfs4', 'server:/export')],
+    });
+    await host.slots();
+    await host.machineFacts?.();
+    expect(host.notes).toHaveLength(1);
   });
 
   it('comes to an end where devices lie on themselves', async () => {

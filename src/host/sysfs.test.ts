@@ -239,6 +239,26 @@ describe('writing', () => {
     await open({ root: fake.root, write: true, writeRealSys: true, files }).write(NIC, 4, 2, 0);
     expect(fake.config(NIC)[4]).toBe(0);
   });
+
+  it('refuses a link out of a copied tree after files that may be written', async () => {
+    const fake = build({ functions: [...SIMPLE.functions, { slot: '0000:02:00.0', config: nic }] });
+    unlinkSync(fake.configPath(NIC));
+    // A file of the kernel's own that does no harm.
+    symlinkSync('/proc/self/comm', fake.configPath(NIC));
+    let asked = 0;
+    const files: SysfsFiles = {
+      ...nodeFiles,
+      fileSystem: (target) => {
+        if (typeof target === 'number') asked++;
+        return nodeFiles.fileSystem(target);
+      },
+    };
+    const host = open({ root: fake.root, write: true, files });
+    await host.write(PORT, 4, 2, 3);
+    expect((await failure(host.write(NIC, 4, 2, 0))).code).toBe('refused');
+    await host.write('0000:02:00.0' as Slot, 4, 2, 2);
+    expect([fake.config(PORT)[4], fake.config('0000:02:00.0')[4], asked]).toEqual([3, 2, 2]);
+  });
 });
 
 describe('what is not there', () => {

@@ -124,6 +124,7 @@ export function openSysfs(options: SysfsOptions = {}): Host {
     },
     release: (slot) => config.release(slot),
     facts: async (slot) => facts().read(entryOf(tree, entries(), slot)),
+    knowsVirtualFunctions: true,
     machineFacts: async () => {
       // A scan takes the notes when it ends, and may not have asked what any function holds.
       allHoldings();

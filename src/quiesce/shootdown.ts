@@ -83,7 +83,7 @@ export async function performPlan(
  */
 export function scanForPlan(host: Host, policy?: Policy, options: ScanOptions = {}): Promise<Machine> {
   return scan(host, {
-    extended: host.facts === undefined,
+    extended: !host.knowsVirtualFunctions,
     skipQuiet: policy === undefined || needsHeadersOnly(policy),
     keep: (fn) => verdictOf(fn) === 'live',
     ...options,

@@ -43,7 +43,11 @@ export const messagesEnabled = (fn: PciFunction): boolean =>
 /** Transactions Pending of the Express or AF capability; `null` where there is none or it cannot be seen. */
 export function transactionsPending(fn: PciFunction): boolean | null {
   const express = seen(fn.express);
-  if (express) return express.transactionsPending === 'unknown' ? null : express.transactionsPending;
+  if (express) {
+    // All ones is no status: the register was not answered, or is missing from a dump.
+    const answered = express.deviceStatus !== 'unknown' && express.deviceStatus !== 0xffff;
+    return answered && express.transactionsPending !== 'unknown' ? express.transactionsPending : null;
+  }
   const af = seen(fn.af);
   return af?.hasPending && af.transactionsPending !== 'unknown' ? af.transactionsPending : null;
 }

@@ -1,7 +1,7 @@
 import { type PciFunction, seen } from '../pci/function.js';
 import { hex } from '../pci/slot.js';
 import type { Audit, AuditedFunction } from '../quiesce/audit.js';
-import { busMaster, intxAsserted, intxDisabled, transactionsPending } from '../quiesce/verdict.js';
+import { busMaster, intxAsserted, intxDisabled } from '../quiesce/verdict.js';
 
 /** The audit as one JSON value, schema `shootdown.audit/1`. `null` means none, or not to be seen. */
 export function auditJson(audit: Audit): object {
@@ -38,6 +38,7 @@ function functionJson({ node, facts, verdict, decision }: AuditedFunction): obje
   const msi = seen(fn.msi);
   const msix = seen(fn.msix);
   const express = seen(fn.express);
+  const af = seen(fn.af);
   const sriov = seen(fn.sriov);
   const aer = seen(fn.aer);
   return {
@@ -60,9 +61,11 @@ function functionJson({ node, facts, verdict, decision }: AuditedFunction): obje
       ? { enable: msi.enable, vectors: msi.vectors, is64bit: msi.is64bit, maskable: msi.perVectorMasking }
       : null,
     msix: msix ? { enable: msix.enable, masked: msix.functionMask, tableSize: msix.tableSize } : null,
-    transactionsPending: transactionsPending(fn),
+    transactionsPending:
+      express && express.transactionsPending !== 'unknown' ? express.transactionsPending : null,
     powerState: powerState(fn, facts.powerState),
     express: express ? { type: express.type, version: express.version, flr: express.flr === true } : null,
+    af: af ? { flr: af.flr, transactionsPending: af.transactionsPending === true } : null,
     sriov: sriov ? { vfEnable: sriov.vfEnable, numVfs: sriov.numVfs, totalVfs: sriov.totalVfs } : null,
     aer: aer
       ? {
