@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { type MemoryFunction, memoryHost } from '../../test/support/memory-host.js';
+import { type MemoryFunction, memoryHost, slotOf } from '../../test/support/memory-host.js';
 import type { MachineFacts } from '../host/facts.js';
 import { scan } from '../host/scan.js';
 import { audit } from './audit.js';
 import { defaultPolicy } from './default-policy.js';
 import { FINDINGS, type FindingId, type JumpPath } from './findings.js';
+import { parsePolicy } from './policy.js';
 
 const NIC: MemoryFunction = { classCode: 0x020000, command: 0x0006, interruptPin: 1 };
 const driven = (driver: string, more: MemoryFunction = NIC): MemoryFunction => ({
@@ -133,9 +134,23 @@ describe('findings', () => {
     expect(await idsOf(functions, path, facts)).toContain(id);
   });
 
-  it('covers every finding but those that need a policy or a broken list', () => {
-    const covered = new Set(cases.map(([id]) => id));
-    expect(Object.keys(FINDINGS).filter((id) => !covered.has(id as FindingId))).toEqual(['SD012', 'SD017']);
+  it('SD012 where a policy preserves a function', async () => {
+    const rules = [{ id: 'keep', match: { slot: '00:02.0' }, action: 'preserve', reason: 'live update' }];
+    const policy = parsePolicy(JSON.stringify({ ...defaultPolicy(), rules }), 'test');
+    const { findings } = audit(await scan(memoryHost({ '00:02.0': driven('vfio-pci') })), policy, 'crash');
+    expect(findings.map(({ id }) => id)).toEqual(['SD012']);
+  });
+
+  it('SD017 where a capability list loops', async () => {
+    const host = memoryHost({ '00:02.0': driven('x', { ...NIC, capabilities: [{ kind: 'pm' }] }) });
+    await host.write(slotOf('00:02.0'), 0x41, 1, 0x40);
+    const { findings } = audit(await scan(host), defaultPolicy(), 'crash');
+    expect(findings.map(({ id }) => id)).toContain('SD017');
+  });
+
+  it('covers every finding', () => {
+    const covered = new Set<string>([...cases.map(([id]) => id), 'SD012', 'SD017']);
+    expect(Object.keys(FINDINGS).filter((id) => !covered.has(id))).toEqual([]);
   });
 
   it('is silent about a machine that is quiet and protected', async () => {

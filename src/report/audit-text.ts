@@ -125,7 +125,9 @@ function findingsText(findings: readonly Finding[], options: AuditTextOptions): 
   const groups = new Map<string, Finding[]>();
   for (const finding of findings) {
     const key = `${SEVERITIES.indexOf(finding.severity)} ${finding.id}`;
-    groups.set(key, [...(groups.get(key) ?? []), finding]);
+    const group = groups.get(key);
+    if (group) group.push(finding);
+    else groups.set(key, [finding]);
   }
   const lines = [style.bold('Findings')];
   for (const key of [...groups.keys()].sort()) {
