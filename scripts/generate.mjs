@@ -96,7 +96,7 @@ async function findingsOutputs() {
     return [
       `## ${id}`,
       '',
-      `**${kind.title}** (${severity(kind)})`,
+      `**${kind.title}** (${severity(kind.severity)})`,
       '',
       kind.meaning,
       '',

@@ -10,4 +10,9 @@ export const SYSTEM_PACKAGES = [
     package: 'strace',
     suites: 'apply killed at every system call that writes; system calls counted by the benchmarks',
   },
+  {
+    command: 'qemu-system-x86_64',
+    package: 'qemu-system-x86',
+    suites: 'the qtest host on real device models; Linux guests',
+  },
 ];

@@ -55,7 +55,8 @@ describe('exit statuses', () => {
     [['audit', '-F', 'DUMP', '-s', '7f:00.0'], 1],
     [['audit', '-F', 'DUMP', '--fail-on', 'never'], 0],
     [['audit', '-F', 'DUMP', '--fail-on', 'warning'], 2],
-    [['plan', '-F', 'DUMP'], 2],
+    [['plan', '-F', 'DUMP'], 0],
+    [['plan', '--at', 'between', '-F', 'DUMP'], 2],
     [['apply', '-F', 'DUMP'], 1],
     [['restore', '/nowhere/at/all'], 1],
   ] as [string[], number][])('%j is %i', (args, status) => {

@@ -7,11 +7,12 @@ import { makeProgram } from './program.js';
 
 const stop = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stop.abort());
-// A reader that has seen enough, as in `| head`, is no failure.
+// A reader that has seen enough, as in `| head`, is no failure, and never stops what is under way.
+let lost: string | undefined;
 for (const stream of [process.stdout, process.stderr]) {
-  stream.on('error', (error: NodeJS.ErrnoException) =>
-    process.exit(error.code === 'EPIPE' ? EXIT.clean : EXIT.failed),
-  );
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') lost ??= error.code ?? error.message;
+  });
 }
 
 const io = processIo(stop.signal);
@@ -25,7 +26,15 @@ try {
   status = report(error);
 }
 // What hangs in the kernel must not keep this process; what was printed must reach its reader.
-process.stdout.write('', () => process.stderr.write('', () => process.exit(status)));
+process.stdout.write('', () => process.stderr.write('', () => setImmediate(leave)));
+
+function leave(): never {
+  if (lost !== undefined && status !== EXIT.failedAfterWriting) {
+    io.err(`shootdown: the output could not be written (${lost})\n`);
+    status = EXIT.failed;
+  }
+  process.exit(status);
+}
 
 function report(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.clean : EXIT.usage;

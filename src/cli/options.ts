@@ -6,6 +6,7 @@ import { matchesId, matchesSlot, parseIdSelector, parseSlotSelector } from '../p
 import type { Topology } from '../pci/topology.js';
 import { defaultPolicy } from '../quiesce/default-policy.js';
 import { type Policy, parsePolicy } from '../quiesce/policy.js';
+import { profileNames } from '../sim/index.js';
 import type { HostOptions } from './hosts.js';
 
 export interface SelectorOptions {
@@ -21,11 +22,24 @@ export interface CommonOptions extends HostOptions, SelectorOptions {
 /** The options that every command on a host has. */
 export function withHost(command: Command): Command {
   return command
-    .option('--host <host>', 'sysfs[:ROOT], dump:FILE or sim:NAME (default: sysfs)')
-    .option('-F, --file <file>', 'read the output of lspci -x, -xxx or -xxxx from a file')
+    .option(
+      '--host <host>',
+      `sysfs[:ROOT], dump:FILE, qtest:SOCKET or sim:NAME (${profileNames.join(', ')}; default: sysfs)`,
+    )
+    .addOption(
+      new Option(
+        '-F, --file <file>',
+        'read the output of lspci -x, -xxx or -xxxx from a file, - for standard input',
+      ).argParser(once),
+    )
     .option('-s <slot>', 'only these slots: [[[[domain]:]bus]:][device][.[function]], as lspci')
     .option('-d <ids>', 'only these ids: [vendor]:[device][:class[:prog-if]], as lspci')
     .option('--json', 'print one JSON object');
+}
+
+function once(value: string, previous: string | undefined): string {
+  if (previous !== undefined) throw new ShootdownError('usage', '-F was given twice: one machine at a time');
+  return value;
 }
 
 export function withPolicy(command: Command): Command {

@@ -3,6 +3,7 @@ import { VERSION } from '../version.js';
 import { applyCommand } from './commands/apply.js';
 import { auditCommand } from './commands/audit.js';
 import { demoCommand } from './commands/demo.js';
+import { labCommand } from './commands/lab.js';
 import { planCommand } from './commands/plan.js';
 import { restoreCommand } from './commands/restore.js';
 import type { ExitStatus } from './exit.js';
@@ -21,6 +22,7 @@ export function makeProgram(run: (action: (io: Io) => Promise<ExitStatus>) => Pr
   planCommand(program, run);
   applyCommand(program, run);
   restoreCommand(program, run);
+  labCommand(program, run);
   demoCommand(program, run);
   for (const command of program.commands) command.exitOverride();
   return program;

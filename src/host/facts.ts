@@ -5,7 +5,7 @@ import type { Slot } from '../pci/slot.js';
  * means known to be none.
  */
 export interface FunctionFacts {
-  /** As the system remembers them, for a function that must not be read now. */
+  /** As the system remembers them: for a function that must not be read now, and for a virtual one. */
   readonly ids?: { readonly vendor: number; readonly device: number; readonly classCode: number };
   /** The bound driver. */
   readonly driver?: string | null;
@@ -25,6 +25,8 @@ export interface FunctionFacts {
   /** `flr`, `af_flr`, `pm`, `bus`, … in the order in which the kernel would try them. */
   readonly resetMethods?: readonly string[];
   readonly physfn?: Slot | null;
+  /** The PCI function above it in the system's device tree, also where that is in another domain (Intel VMD). */
+  readonly parent?: Slot;
   readonly numVfs?: number;
   readonly bootVga?: boolean;
   /** What would be lost with this function: the root file system, swap, the console. */
@@ -33,6 +35,10 @@ export interface FunctionFacts {
 
 /** What a host knows of the machine. A key that is left out is not known. */
 export interface MachineFacts {
+  /** Differs from one boot to the next: what a journal says counts only for the kernel that it was written under. */
+  readonly bootId?: string;
+  /** It could not be told what the root file system or swap is on. */
+  readonly holdsUnknown?: boolean;
   /** True for a kernel that is running now and could panic: sysfs on the real /sys, a simulated kernel. */
   readonly liveKernel?: boolean;
   readonly lockdown?: 'none' | 'integrity' | 'confidentiality';

@@ -67,6 +67,12 @@ export async function readRange(host: Host, slot: Slot, offset: number, length: 
   return bytes;
 }
 
+/** Rejects a host that cannot be written, before anything else is done with it. */
+export function checkWritable(host: Host): void {
+  if (host.writable) return;
+  throw new ShootdownError('read-only', `${host.name} cannot be written: plan only, or name another --host`);
+}
+
 /** Rejects an access that no host may perform. */
 export function checkAccess(slot: Slot, offset: number, width: Width, visible: VisibleBytes): void {
   if (Number.isInteger(offset) && offset >= 0 && offset % width === 0 && offset + width <= visible) return;

@@ -2,7 +2,7 @@ import { ConfigImage } from '../pci/config-image.js';
 import { absent, decodeSteps } from '../pci/decode.js';
 import { ShootdownError } from '../pci/error.js';
 import type { PciFunction } from '../pci/function.js';
-import type { Slot } from '../pci/slot.js';
+import { type Slot, slotParts } from '../pci/slot.js';
 import { buildTopology, type Topology } from '../pci/topology.js';
 import type { FunctionFacts, MachineFacts } from './facts.js';
 import { type Host, readRange } from './port.js';
@@ -37,10 +37,14 @@ export async function scan(host: Host, options: ScanOptions = {}): Promise<Machi
   const functions: PciFunction[] = [];
   const facts = new Map<Slot, FunctionFacts>();
   const notes: string[] = [];
+  const kin = { parents: new Map<Slot, Slot>(), physfns: new Map<Slot, Slot>() };
   for (const slot of slots) {
     const known = (await host.facts?.(slot)) ?? {};
     facts.set(slot, known);
-    const fn = await scanFunction(host, slot, known, options, notes);
+    const read = await scanFunction(host, slot, known, options, notes);
+    const fn = readsAsVirtual(read) ? { ...read, ...known.ids, classCode: read.classCode } : read;
+    if (readsAsVirtual(read) && known.physfn) kin.physfns.set(slot, known.physfn);
+    if (slotParts(slot).domain !== 0 && known.parent) kin.parents.set(slot, known.parent);
     functions.push(fn);
     if (!options.keep?.(fn)) host.release?.(slot);
     options.onProgress?.(functions.length, slots.length);
@@ -48,11 +52,16 @@ export async function scan(host: Host, options: ScanOptions = {}): Promise<Machi
   const machineFacts = (await host.machineFacts?.()) ?? {};
   return {
     host: host.name,
-    topology: buildTopology(functions),
+    topology: buildTopology(functions, kin),
     facts,
     machineFacts,
     notes: [...host.notes, ...notes],
   };
+}
+
+/** A virtual function reads vendor ID ffff: the system has its ids from the physical one. */
+function readsAsVirtual(fn: PciFunction): boolean {
+  return fn.presence === 'present' && fn.vendor === 0xffff;
 }
 
 async function scanFunction(

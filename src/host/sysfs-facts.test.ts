@@ -71,6 +71,7 @@ describe('facts of a function', () => {
       { iommuGroups: { 7: 'DMA-FQ' } },
     );
     expect(facts).toEqual({
+      ids: { vendor: 0x8086, device: 0x10d3, classCode: 0x020000 },
       powerState: 'D0',
       runtimeStatus: 'active',
       driver: 'e1000e',

@@ -42,7 +42,7 @@ export class FactReader {
 
   /** Whether the bridge above a function is suspended. */
   isSuspendedAbove(entry: SlotEntry): boolean {
-    const above = this.#above(entry);
+    const above = this.above(entry);
     if (above === undefined) return false;
     let suspended = this.#suspended.get(above);
     if (suspended === undefined) {
@@ -69,7 +69,7 @@ export class FactReader {
   }
 
   /** All functions of a bus hang on the same bridge, so that one link tells for all of them. */
-  #above({ slot, path }: SlotEntry): Slot | undefined {
+  above({ slot, path }: SlotEntry): Slot | undefined {
     const bus = slot.slice(0, slot.lastIndexOf(':'));
     if (this.#aboveBus.has(bus)) return this.#aboveBus.get(bus);
     const target = attempt(() => this.#sources.files.readlink(path));
@@ -122,10 +122,7 @@ class SysfsFacts implements Known {
   }
 
   get ids(): Known['ids'] {
-    return this.#once('ids', () => {
-      const needed = this.asleep || this.powerState === 'D3cold' || isSuspended(this.runtimeStatus);
-      return needed ? idsOf((name) => this.#text(name)) : undefined;
-    });
+    return this.#once('ids', () => idsOf((name) => this.#text(name)));
   }
 
   get driver(): Known['driver'] {
@@ -183,6 +180,10 @@ class SysfsFacts implements Known {
       if (physfn) return parseSlot(physfn) ?? null;
       return this.#hasLinks ? null : undefined;
     });
+  }
+
+  get parent(): Known['parent'] {
+    return this.#once('parent', () => this.#reader.above(this.#entry));
   }
 
   get bootVga(): Known['bootVga'] {
@@ -250,6 +251,7 @@ const KEYS = Object.keys({
   iommuDomain: true,
   resetMethods: true,
   physfn: true,
+  parent: true,
   numVfs: true,
   bootVga: true,
   holds: true,

@@ -22,7 +22,7 @@ const KNOWN: Readonly<Record<string, string>> = {
 export type ShutdownSymbols = ReadonlyMap<string, ReadonlySet<string>>;
 
 // `__pfx_…` marks the padding before a function.
-const LINE = /^[0-9a-f]+ [tTwW] (?!__pfx_)(\S+_shutdown(?:_one)?)(?:\s+\[([^\]]+)\])?$/;
+const LINE = /^[0-9a-f]+ [tTwW] (?!__pfx_)((?:\S+_)?shutdown(?:_one)?)(?:\s+\[([^\]]+)\])?$/;
 
 /** One pass over /proc/kallsyms, some 10 MB; names are there without privileges, addresses are not needed. */
 export function readShutdownSymbols(files: SysfsFiles, path: string): ShutdownSymbols {
@@ -44,7 +44,7 @@ export function readShutdownSymbols(files: SysfsFiles, path: string): ShutdownSy
 function collect(text: string, symbols: Map<string, Set<string>>): void {
   let at = 0;
   for (;;) {
-    const hit = text.indexOf('_shutdown', at);
+    const hit = text.indexOf('shutdown', at);
     if (hit < 0) return;
     at = text.indexOf('\n', hit);
     if (at < 0) return;

@@ -7,9 +7,11 @@ type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 /** What sysfs says of the machine and of the kernel that runs on it. */
 export function readMachineFacts(files: SysfsFiles, tree: SysfsTree): MachineFacts {
   const facts: Mutable<MachineFacts> = { liveKernel: tree.real };
+  const bootId = attempt(() => readAttribute(files, `${tree.procRoot}/sys/kernel/random/boot_id`));
+  if (bootId) facts.bootId = bootId;
   const lockdown = readLockdown(files, tree.root);
   if (lockdown) facts.lockdown = lockdown;
-  const iommu = readIommu(files, tree.root);
+  const iommu = readIommu(files, tree);
   if (iommu !== undefined) facts.iommu = iommu;
   const capture = readFlag(files, tree, 'kexec_crash_loaded');
   if (capture !== undefined) facts.captureKernelLoaded = capture;
@@ -32,16 +34,17 @@ function readFlag(files: SysfsFiles, tree: SysfsTree, name: string): boolean | u
   return text === '1';
 }
 
-/** Whether any group's requests are translated: `identity` passes them through. */
-function readIommu(files: SysfsFiles, root: string): boolean | undefined {
+/** Whether any group's requests are translated: only `DMA` and `DMA-FQ` say that they are. */
+function readIommu(files: SysfsFiles, tree: SysfsTree): boolean | undefined {
+  const { root } = tree;
   const units = attempt(() => files.readdir(`${root}/class/iommu`));
   const groups = attempt(() => files.readdir(`${root}/kernel/iommu_groups`));
-  if (!units && !groups) return undefined;
+  if (!units && !groups) return tree.real ? false : undefined;
   let unsaid = false;
   for (const group of groups ?? []) {
     const type = attempt(() => readAttribute(files, `${root}/kernel/iommu_groups/${group}/type`));
     if (type === undefined) unsaid = true;
-    else if (type !== 'identity') return true;
+    else if (type.startsWith('DMA')) return true;
   }
   return unsaid ? undefined : false;
 }

@@ -127,8 +127,8 @@ export function openSysfs(options: SysfsOptions = {}): Host {
     knowsVirtualFunctions: true,
     machineFacts: async () => {
       // A scan takes the notes when it ends, and may not have asked what any function holds.
-      allHoldings();
-      return readMachineFacts(files, tree);
+      const unknown = allHoldings().notes.length > 0;
+      return { ...readMachineFacts(files, tree), ...(unknown ? { holdsUnknown: true } : {}) };
     },
     ...(write ? { actions: sysfsActions({ files, root: tree.root, pathOf, writeReal, lockdown }) } : {}),
     lockName: lockName(files, tree.devices, tree.real),

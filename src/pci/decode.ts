@@ -210,7 +210,8 @@ function* walkExtended(
     if (!image.has(offset, 4)) yield { offset, length: 4 };
     const head = image.read(offset, 4);
     if (head === undefined) return false;
-    if (head === 0 || head === 0xffff_ffff) return true;
+    if (head === 0) return true;
+    if (head === 0xffff_ffff) return false;
     const id = head & 0xffff;
     found.capabilities.push({ id, offset, extended: true });
     yield* decodeCapability(image, id | 0x1_0000, offset, found);

@@ -40,6 +40,14 @@ interface Draft {
   orphan: boolean;
 }
 
+/** What the registers do not tell but a system knows. */
+export interface Kinship {
+  /** The function above, for those that no bridge's bus numbers lead to: behind Intel VMD it is in another domain. */
+  readonly parents?: ReadonlyMap<Slot, Slot>;
+  /** The physical function of a virtual one. */
+  readonly physfns?: ReadonlyMap<Slot, Slot>;
+}
+
 const busKey = (domain: number, bus: number) => domain * 256 + bus;
 
 /**
@@ -47,7 +55,7 @@ const busKey = (domain: number, bus: number) => domain * 256 + bus;
  * last counts. A bridge leads only to a bus with a higher number than its own, so that no reading, however
  * hostile, makes a cycle.
  */
-export function buildTopology(functions: Iterable<PciFunction>): Topology {
+export function buildTopology(functions: Iterable<PciFunction>, known: Kinship = {}): Topology {
   const unique = new Map<Slot, PciFunction>();
   for (const fn of functions) unique.set(fn.slot, fn);
   const drafts = new Map<Slot, Draft>();
@@ -76,6 +84,8 @@ export function buildTopology(functions: Iterable<PciFunction>): Topology {
       draft.parent = narrowestBridgeOver(leadsTo, drafts, domain, bus);
       draft.orphan = draft.parent !== null;
     }
+    const told = known.parents?.get(slot);
+    if (draft.parent === null && told !== undefined && isAbove(told, slot, drafts)) draft.parent = told;
     if (draft.parent === null) {
       const key = busKey(domain, bus);
       const list = roots.get(key);
@@ -87,6 +97,7 @@ export function buildTopology(functions: Iterable<PciFunction>): Topology {
   }
   for (const draft of drafts.values()) draft.depth = depthOf(drafts, draft);
   linkVirtualFunctions(drafts);
+  for (const [vf, physfn] of known.physfns ?? []) link(drafts, vf, physfn);
   return {
     nodes: drafts,
     roots: [...roots]
@@ -119,6 +130,11 @@ export function* descendants(topology: Topology, slot: Slot): Generator<Slot, vo
       if (child !== undefined) stack.push(child);
     }
   }
+}
+
+/** A parent that was told is taken only from a lower domain, which keeps cycles out. */
+function isAbove(parent: Slot, slot: Slot, drafts: ReadonlyMap<Slot, Draft>): boolean {
+  return drafts.has(parent) && slotParts(parent).domain < slotParts(slot).domain;
 }
 
 function bridgesBySecondary(drafts: ReadonlyMap<Slot, Draft>): Map<number, Slot> {
@@ -160,14 +176,17 @@ function linkVirtualFunctions(drafts: ReadonlyMap<Slot, Draft>): void {
   for (const [slot, draft] of drafts) {
     const sriov = seen(draft.function.sriov);
     if (!sriov?.vfEnable || sriov.vfOffset === 0) continue;
-    for (const vfSlot of virtualFunctions(slot, sriov, byId)) {
-      const vf = drafts.get(vfSlot);
-      if (!vf || vf.physfn !== null || vfSlot === slot) continue;
-      vf.physfn = slot;
-      vf.orphan = false;
-      draft.vfs.push(vfSlot);
-    }
+    for (const vf of virtualFunctions(slot, sriov, byId)) link(drafts, vf, slot);
   }
+}
+
+function link(drafts: ReadonlyMap<Slot, Draft>, vfSlot: Slot, physfn: Slot): void {
+  const vf = drafts.get(vfSlot);
+  const pf = drafts.get(physfn);
+  if (!vf || !pf || vf.physfn !== null || vfSlot === physfn) return;
+  vf.physfn = physfn;
+  vf.orphan = false;
+  pf.vfs.push(vfSlot);
 }
 
 /** The functions that are there of those which a physical function says are its own, in their order. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type MemoryFunction, memoryHost, slotOf } from '../../test/support/memory-host.js';
+import { ioError, type MemoryFunction, memoryHost, slotOf } from '../../test/support/memory-host.js';
 import type { MachineFacts } from '../host/facts.js';
 import { scan } from '../host/scan.js';
 import { audit } from './audit.js';
@@ -112,7 +112,7 @@ describe('findings', () => {
       'normal',
       { '00:17.0': { ...NIC, classCode: 0x010802, facts: { driver: 'nvme', holds: ['root'] } } },
     ],
-    ['SD014', 'crash', { '00:02.0': { ...NIC, facts: { driver: 'iavf', physfn: '0000:00:01.0' as never } } }],
+    ['SD014', 'crash', { '00:02.0': { ...NIC, vendor: 0xffff, device: 0xffff, facts: { driver: 'iavf' } } }],
     ['SD015', 'crash', { '00:02.0': driven('x', { ...NIC, size: 64, capabilities: [{ kind: 'pm' }] }) }],
     ['SD016', 'crash', { '00:02.0': driven('x', { ...NIC, status: 8 }) }],
     ['SD018', 'crash', { '00:00.0': { classCode: 0x060000, command: 6 } }],
@@ -124,7 +124,25 @@ describe('findings', () => {
         '03:00.0': driven('x'),
       },
     ],
+    [
+      'SD021',
+      'crash',
+      {
+        '00:1c.0': {
+          classCode: 0x060400,
+          command: 0x0407,
+          bridge: { secondary: 1 },
+          capabilities: [{ kind: 'msi', enable: true }],
+        },
+      },
+    ],
     ['SD101', 'crash', { '00:02.0': NIC }, { iommu: false }],
+    [
+      'SD101',
+      'crash',
+      { '00:02.0': { ...NIC, facts: { driver: 'x', iommuDomain: 'identity' } } },
+      { iommu: true },
+    ],
     ['SD102', 'crash', { '10000:00:02.0': NIC }],
     ['SD103', 'crash', { '00:02.0': NIC }, { captureKernelLoaded: false }],
     ['SD104', 'crash', { '00:02.0': NIC }, { captureKernelLoaded: true }],
@@ -132,6 +150,16 @@ describe('findings', () => {
   ];
   it.each(cases)('%s on the %s path', async (id, path, functions, facts) => {
     expect(await idsOf(functions, path, facts)).toContain(id);
+  });
+
+  it('SD020 where the host refuses', async () => {
+    const host = memoryHost({ '00:02.0': NIC });
+    host.interfere.read = (slot) => {
+      throw ioError(slot);
+    };
+    const { findings, functions } = audit(await scan(host), defaultPolicy(), 'crash');
+    expect(findings.map(({ id }) => id)).toEqual(['SD020']);
+    expect(functions[0]?.verdict).toBe('unknown');
   });
 
   it('SD012 where a policy preserves a function', async () => {
@@ -149,7 +177,7 @@ describe('findings', () => {
   });
 
   it('covers every finding', () => {
-    const covered = new Set<string>([...cases.map(([id]) => id), 'SD012', 'SD017']);
+    const covered = new Set<string>([...cases.map(([id]) => id), 'SD012', 'SD017', 'SD020']);
     expect(Object.keys(FINDINGS).filter((id) => !covered.has(id))).toEqual([]);
   });
 

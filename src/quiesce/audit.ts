@@ -4,7 +4,7 @@ import { type PciFunction, seen } from '../pci/function.js';
 import { hex, slotParts } from '../pci/slot.js';
 import { ancestors, descendants, type TopologyNode } from '../pci/topology.js';
 import { type Decision, decider, isVirtual } from './decide.js';
-import { type Finding, finding, type JumpPath, SEVERITIES } from './findings.js';
+import { type Finding, type FindingOptions, finding, type JumpPath, SEVERITIES } from './findings.js';
 import type { Policy } from './policy.js';
 import {
   busMaster,
@@ -39,7 +39,7 @@ export interface Audit {
 }
 
 /** Base classes of memory controllers, bridges and system peripherals. */
-export const CHIPSET_CLASSES: readonly number[] = [0x05, 0x06, 0x08];
+const CHIPSET_CLASSES: readonly number[] = [0x05, 0x06, 0x08];
 
 interface View extends AuditedFunction {
   readonly fn: PciFunction;
@@ -73,6 +73,23 @@ export function liveFunctions(audited: Audit): AuditedFunction[] {
   return audited.functions.filter(({ node, verdict }) => verdict === 'live' && !isBridge(node.function));
 }
 
+/** Of these, the bus masters in D0 that are not a chipset's own, where BME means nothing. */
+export function writers(audited: Audit): AuditedFunction[] {
+  return liveFunctions(audited).filter((view) => {
+    const fn = view.node.function;
+    const state = seen(fn.pm)?.state ?? 'D0';
+    return busMaster(fn) && !isChipset(view) && (state === 'D0' || state === 'unknown');
+  });
+}
+
+/** Of the writers, those that the jump itself does nothing about. */
+export function unattended(audited: Audit): AuditedFunction[] {
+  const all = writers(audited);
+  return audited.path === 'crash'
+    ? all
+    : all.filter((view) => view.facts.driver === undefined || neverCleared(view));
+}
+
 function functionFindings(view: View, machine: Machine): Finding[] {
   const { fn, facts, path } = view;
   const found: Finding[] = [];
@@ -82,13 +99,18 @@ function functionFindings(view: View, machine: Machine): Finding[] {
       add('SD007', 'power_state D3cold');
       return found;
     case 'suspended':
-      add('SD006', `power_state ${facts.powerState ?? 'unknown'}, runtime_status suspended`);
+      add(
+        'SD006',
+        facts.runtimeStatus === 'suspended'
+          ? 'runtime_status is suspended'
+          : 'the bridge above it is suspended',
+      );
       return found;
     case 'all-ones':
       add('SD008', 'PCI_COMMAND and PCI_STATUS read ffffffff');
       return found;
     case 'unreadable':
-      add('SD008', 'its configuration space could not be read');
+      add('SD020', 'its configuration space could not be read');
       return found;
     case 'present':
   }
@@ -96,6 +118,7 @@ function functionFindings(view: View, machine: Machine): Finding[] {
   if (state && state !== 'D0' && state !== 'unknown') add('SD006', `PCI_PM_CTRL shows ${state}`);
   else found.push(...liveFindings(view));
   if (isBridge(fn)) found.push(...bridgeFindings(view, machine));
+  if (isBridge(fn) && view.verdict === 'live') add('SD021', `${commandText(fn)}; ${messagesText(fn)}`);
   if (intxAsserted(fn) && !intxDisabled(fn)) add('SD016', `${statusText(fn)}, ${commandText(fn)}`);
   if (messagesEnabled(fn) && intxFree(fn) && !isBridge(fn))
     add('SD004', `${messagesText(fn)}, ${commandText(fn)}`);
@@ -105,7 +128,7 @@ function functionFindings(view: View, machine: Machine): Finding[] {
   }
   const [note] = fn.notes;
   if (note) add('SD017', note.text);
-  if (view.node.orphan && !isVirtual(view.node, facts)) add('SD019', `bus ${hex(slotParts(fn.slot).bus, 2)}`);
+  if (view.node.orphan && !isVirtual(view.node)) add('SD019', `bus ${hex(slotParts(fn.slot).bus, 2)}`);
   return found.sort((a, b) => SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity));
 }
 
@@ -120,24 +143,52 @@ function liveFindings(view: View): Finding[] {
         ? 'no driver'
         : `driver ${facts.driver}`;
   const evidence = `${commandText(fn)}; ${driver}`;
-  const one = (id: Finding['id'], text = evidence, advice?: string) =>
-    finding(id, path, fn.slot, text, advice);
-  const rule = `${evidence}; rule ${decision.rule}`;
-  const baseClass = fn.classCode >>> 16;
-  if (decision.action === 'preserve') return one('SD012', rule);
+  const one = (id: Finding['id'], more: FindingOptions & { readonly evidence?: string } = {}) =>
+    finding(id, path, fn.slot, more.evidence ?? evidence, more);
+  const exempt = { evidence: `${evidence}; rule ${decision.rule}` };
+  if (decision.action === 'preserve') return one('SD012', exempt);
+  // On the way out the kernel calls the driver; whether that helps is not known without a shutdown method.
+  const doubtful =
+    busMaster(fn) && facts.driver !== null && facts.driverShutdown !== 'likely' ? one('SD002') : [];
   if (decision.action === 'exempt') {
-    if (fn.classCode >>> 8 === 0x0c03 && facts.driver == null) return one('SD011');
-    if (facts.holds?.length) return one('SD013', `${rule}; holds ${facts.holds.join(', ')}`);
-    if (baseClass === 0x03) return one('SD010', rule);
-    if (CHIPSET_CLASSES.includes(baseClass)) return one('SD018', rule);
+    if (fn.classCode >>> 8 === 0x0c03 && !facts.driver) {
+      return one('SD011', facts.driver === undefined ? { severity: 'info' } : {});
+    }
+    if (path === 'normal' && facts.holds?.length) {
+      return [
+        ...one('SD013', { evidence: `${exempt.evidence}; holds ${facts.holds.join(', ')}` }),
+        ...doubtful,
+      ];
+    }
+    if (fn.classCode >>> 16 === 0x03) return [...one('SD010', exempt), ...doubtful];
+    if (isChipset(view)) return one('SD018', exempt);
   }
   if (!busMaster(fn)) return [];
   const found: Finding[] = [];
-  if (isVirtual(node, facts))
-    found.push(...one('SD014', node.physfn ? `${evidence}; VF of ${node.physfn}` : evidence));
-  if (facts.driver === null) return [...found, ...one('SD001')];
-  if (facts.driverShutdown === 'unknown') found.push(...one('SD002'));
-  return [...found, ...one('SD003')];
+  if (isVirtual(node))
+    found.push(...one('SD014', node.physfn ? { evidence: `${evidence}; VF of ${node.physfn}` } : {}));
+  const advice =
+    decision.action === 'exempt'
+      ? { advice: `Rule ${decision.rule} leaves it alone: change the policy to gate it.` }
+      : {};
+  if (facts.driver === null || (path === 'normal' && neverCleared(view))) {
+    const known = path === 'normal' && !neverCleared(view);
+    return [...found, ...one('SD001', { ...advice, ...(known ? { severity: 'warning' } : {}) })];
+  }
+  return [...found, ...doubtful, ...one('SD003', advice)];
+}
+
+/** On the normal path Linux clears BME of every function whose power state it knows, driver or not. */
+function neverCleared({ facts }: Pick<AuditedFunction, 'facts'>): boolean {
+  const { powerState, driver } = facts;
+  return powerState === 'unknown' || (driver === null && powerState === undefined);
+}
+
+/** Memory controllers, bridges and system peripherals without a driver, where BME means nothing. */
+function isChipset({ node, facts, decision }: AuditedFunction): boolean {
+  return (
+    decision.action === 'exempt' && !facts.driver && CHIPSET_CLASSES.includes(node.function.classCode >>> 16)
+  );
 }
 
 function bridgeFindings({ fn, path, node }: View, machine: Machine): Finding[] {
@@ -170,13 +221,22 @@ function machineFindings(machine: Machine, functions: readonly AuditedFunction[]
   const found: Finding[] = [];
   const add = (id: Finding['id'], evidence: string) => found.push(...finding(id, path, null, evidence));
   const far = functions.filter(
-    ({ node, verdict }) => verdict === 'live' && slotParts(node.function.slot).domain !== 0,
+    ({ node: { function: fn }, verdict, decision }) =>
+      verdict === 'live' && !isBridge(fn) && decision.action !== 'exempt' && slotParts(fn.slot).domain !== 0,
   );
   const [first] = far;
   if (first) add('SD102', `${far.length} live, ${first.node.function.slot} the first of them`);
   if (facts.captureKernelLoaded === false) add('SD103', 'kexec_crash_loaded is 0');
   if (facts.captureKernelLoaded && !facts.captureKernelProtected) add('SD104', 'kexec_crash_loaded is 1');
   if (facts.iommu === false) add('SD101', 'no IOMMU group has a translating domain');
+  const through = functions.filter((f) => f.verdict === 'live' && f.facts.iommuDomain === 'identity');
+  const [passed] = through;
+  if (facts.iommu && passed) {
+    add(
+      'SD101',
+      `${through.length} live functions in identity domains, ${passed.node.function.slot} the first of them`,
+    );
+  }
   if (facts.lockdown === 'integrity' || facts.lockdown === 'confidentiality')
     add('SD105', `lockdown is ${facts.lockdown}`);
   return found.sort((a, b) => SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity));
@@ -197,6 +257,7 @@ function statusText(fn: PciFunction): string {
 function messagesText(fn: PciFunction): string {
   const msi = seen(fn.msi);
   const msix = seen(fn.msix);
+  if (!msi?.enable && !msix?.enable) return fn.msi === 'unknown' ? 'MSI not visible' : 'MSI not enabled';
   if (msix?.enable) return `PCI_MSIX_FLAGS ${hex(msix.control, 4)} (enabled)`;
   return `PCI_MSI_FLAGS ${hex(msi?.control ?? 0, 4)} (enabled)`;
 }

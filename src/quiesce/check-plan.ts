@@ -5,8 +5,8 @@ import { type PciFunction, seen } from '../pci/function.js';
 import * as regs from '../pci/regs.js';
 import { descendants } from '../pci/topology.js';
 import { fingerprint } from './fingerprint.js';
-import type { Plan, Step } from './plan-data.js';
-import { busMaster, isAsleep, isBridge } from './verdict.js';
+import type { Plan, Step, WriteStep } from './plan-data.js';
+import { isAsleep, isBridge, verdictOf } from './verdict.js';
 
 /**
  * Refuses a plan that does not fit the machine as it is now, or that would write anything but what a shootdown
@@ -24,14 +24,26 @@ export function checkPlan(plan: Plan, machine: Machine, host: Host): void {
   ) {
     throw new ShootdownError('unsupported', `${host.name} can neither unbind drivers nor reset functions`);
   }
-  const written = new Set(plan.steps.filter((step) => step.kind === 'write').map((step) => step.slot));
-  const released = new Set<string>();
+  if (plan.at !== 'before' && machine.machineFacts.liveKernel) {
+    throw new ShootdownError(
+      'refused',
+      'a kernel that runs can only be shot down before the jump: its drivers are at work',
+    );
+  }
+  const done: Done = { released: new Set(), gated: new Set() };
   for (const [index, step] of plan.steps.entries()) {
     if (step.id !== index) refuse(step, 'the ids of the steps do not count up from 0');
     const fn = machine.topology.nodes.get(step.slot)?.function;
     if (fn?.presence !== 'present') refuse(step, 'there is no such function, or it does not answer');
-    checkStep(step, fn, machine, plan, released, written);
+    checkStep(step, fn, machine, plan, done);
   }
+}
+
+interface Done {
+  /** Functions whose driver an earlier step unbinds. */
+  readonly released: Set<string>;
+  /** Functions that an earlier step gates. */
+  readonly gated: Set<string>;
 }
 
 function checkStep(
@@ -39,14 +51,17 @@ function checkStep(
   fn: PciFunction,
   machine: Machine,
   plan: Plan,
-  released: Set<string>,
-  written: ReadonlySet<string>,
+  { released, gated }: Done,
 ): void {
   switch (step.kind) {
     case 'unbind':
+      if (isBridge(fn)) refuse(step, 'a bridge is neither unbound nor reset');
       released.add(step.slot);
       return;
     case 'reset':
+      if (isBridge(fn)) refuse(step, 'a bridge is neither unbound nor reset');
+      if (!released.has(step.slot) && machine.facts.get(step.slot)?.driver)
+        refuse(step, 'a driver is bound to it');
       return;
     case 'wait':
       if (step.offset !== registerOffset(step, fn))
@@ -58,11 +73,16 @@ function checkStep(
       const [mask, value] = WRITES[step.register];
       if (step.mask !== mask || step.value !== value)
         refuse(step, `no shootdown writes ${step.register} like that`);
-      const driver = machine.facts.get(step.slot)?.driver ?? null;
-      if (plan.at === 'before' && driver !== null && !released.has(step.slot)) {
+      const driver = machine.facts.get(step.slot)?.driver;
+      if (driver && !released.has(step.slot)) {
         refuse(step, `${driver} is bound to it, and gating a function under its driver starves the driver`);
       }
-      if (step.register === 'PCI_COMMAND' && isBridge(fn)) checkBridge(step, fn, machine, written);
+      if (plan.at !== 'between' && driver === undefined) {
+        refuse(step, 'it is not known whether a driver is bound to it');
+      }
+      if (step.register !== 'PCI_COMMAND') return;
+      checkBridge(step, machine, gated);
+      gated.add(step.slot);
     }
   }
 }
@@ -91,11 +111,13 @@ function registerOffset(step: Extract<Step, { register: string }>, fn: PciFuncti
 const plus = (offset: number | undefined, register: number) =>
   offset === undefined ? undefined : offset + register;
 
-function checkBridge(step: Step, fn: PciFunction, machine: Machine, written: ReadonlySet<string>): void {
-  for (const slot of descendants(machine.topology, fn.slot)) {
+function checkBridge(step: WriteStep, machine: Machine, gated: ReadonlySet<string>): void {
+  const below = [...descendants(machine.topology, step.slot)];
+  if (below.join() !== (step.below ?? []).join()) refuse(step, 'what is below it is not what the plan says');
+  for (const slot of below) {
     const child = machine.topology.nodes.get(slot)?.function;
-    if (!child || isAsleep(child) || written.has(slot)) continue;
-    if (child.presence !== 'present' || busMaster(child)) {
+    if (!child || isAsleep(child) || gated.has(slot)) continue;
+    if (verdictOf(child) !== 'quiet') {
       refuse(step, `${slot} below it would stay live, and a request that is refused may hang the machine`);
     }
   }

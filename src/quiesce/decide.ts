@@ -11,7 +11,7 @@ import {
   type SlotSelector,
 } from '../pci/selector.js';
 import { hex, type Slot } from '../pci/slot.js';
-import { ancestors, type Topology, type TopologyNode } from '../pci/topology.js';
+import { ancestors, descendants, type Topology, type TopologyNode } from '../pci/topology.js';
 import type { Place, Policy, PolicyAction, PolicyRule } from './policy.js';
 
 /** What the policy says of one function, and which rule said so. */
@@ -33,7 +33,7 @@ export type Decider = (slot: Slot) => Decision;
 
 /**
  * Decides when asked, since a rule may need facts that cost a look at the host. A `preserve` covers every bridge
- * above.
+ * above, and the physical function of a virtual one.
  */
 export function decider(policy: Policy, machine: Machine, place: Place): Decider {
   const rules = policy.rules.filter((rule) => rule.at?.includes(place) ?? true).map(compile);
@@ -43,7 +43,7 @@ export function decider(policy: Policy, machine: Machine, place: Place): Decider
     if (known) return known;
     const node = machine.topology.nodes.get(slot);
     const facts = machine.facts.get(slot) ?? {};
-    const hit = node && rules.find((rule) => matches(rule, node, facts, machine.topology));
+    const hit = node && rules.find((rule) => matches(rule, node, facts, machine));
     const { action, reason } = hit?.rule ?? policy.otherwise;
     const decision = { action, reason, rule: hit?.rule.id ?? 'otherwise' };
     decisions.set(slot, decision);
@@ -51,12 +51,13 @@ export function decider(policy: Policy, machine: Machine, place: Place): Decider
   };
   if (!rules.some(({ rule }) => rule.action === 'preserve')) return byRule;
   const preserved = new Map<Slot, Decision>();
-  for (const slot of machine.topology.nodes.keys()) {
+  for (const [slot, node] of machine.topology.nodes) {
     const decision = byRule(slot);
     if (decision.action !== 'preserve') continue;
-    for (const above of ancestors(machine.topology, slot)) {
-      const reason = `above ${slot}, which is preserved: ${decision.reason}`;
-      preserved.set(above, { action: 'preserve', rule: decision.rule, reason });
+    const reason = `needed by ${slot}, which is preserved: ${decision.reason}`;
+    const needed = node.physfn === null ? [] : [node.physfn, ...ancestors(machine.topology, node.physfn)];
+    for (const other of [...ancestors(machine.topology, slot), ...needed]) {
+      preserved.set(other, { action: 'preserve', rule: decision.rule, reason });
     }
   }
   return (slot) => preserved.get(slot) ?? byRule(slot);
@@ -83,7 +84,7 @@ const HEADER_TYPES = {
   cardbus: regs.PCI_HEADER_TYPE_CARDBUS,
 } as const;
 
-function matches(compiled: Compiled, node: TopologyNode, facts: FunctionFacts, topology: Topology): boolean {
+function matches(compiled: Compiled, node: TopologyNode, facts: FunctionFacts, machine: Machine): boolean {
   const { match, action } = compiled.rule;
   const fn = node.function;
   if (compiled.slot && !matchesSlot(compiled.slot, fn.slot)) return false;
@@ -91,9 +92,9 @@ function matches(compiled: Compiled, node: TopologyNode, facts: FunctionFacts, t
   if (match.class && !hex(fn.classCode, 6).startsWith(match.class.toLowerCase())) return false;
   if (match.headerType && fn.headerType !== HEADER_TYPES[match.headerType]) return false;
   if (match.rootBus !== undefined && match.rootBus !== (node.parent === null && !node.orphan)) return false;
-  if (match.vf !== undefined && match.vf !== isVirtual(node, facts)) return false;
-  if (match.holds && !match.holds.some((what) => facts.holds?.includes(what))) return false;
-  if (match.bootDisplay !== undefined && match.bootDisplay !== isBootDisplay(fn, facts, topology))
+  if (match.vf !== undefined && match.vf !== isVirtual(node)) return false;
+  if (match.holds && !holdsAny(match.holds, node, machine)) return false;
+  if (match.bootDisplay !== undefined && match.bootDisplay !== isBootDisplay(fn, facts, machine.topology))
     return false;
   if (match.driver === undefined) return true;
   // Where the driver is not known, a rule that leaves alone counts and one that acts does not.
@@ -102,8 +103,22 @@ function matches(compiled: Compiled, node: TopologyNode, facts: FunctionFacts, t
   return facts.driver !== null && (compiled.driver?.test(facts.driver) ?? false);
 }
 
-export function isVirtual(node: TopologyNode, facts: FunctionFacts): boolean {
-  return node.physfn !== null || (facts.physfn ?? null) !== null;
+export function isVirtual({ physfn, function: fn }: TopologyNode): boolean {
+  return physfn !== null || (fn.presence === 'present' && fn.vendor === 0xffff);
+}
+
+/** It holds one of these, or one of its virtual functions does, or one below it where it is no bridge (Intel VMD). */
+function holdsAny(
+  wanted: NonNullable<PolicyRule['match']['holds']>,
+  { function: { slot, bridge }, vfs }: TopologyNode,
+  machine: Machine,
+): boolean {
+  const below = bridge === null ? descendants(machine.topology, slot) : [];
+  for (const one of [slot, ...vfs, ...below]) {
+    const held = machine.facts.get(one)?.holds;
+    if (held && wanted.some((what) => held.includes(what))) return true;
+  }
+  return false;
 }
 
 /**

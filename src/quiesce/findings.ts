@@ -26,8 +26,8 @@ export const FINDINGS = {
     title: 'live bus master without a driver',
     severity: both('error'),
     meaning:
-      'The function may write to memory and no driver will stop it. A kernel that jumps on purpose skips such functions, because it holds their power state to be unknown; a kernel that panicked stops nothing at all.',
-    evidence: 'PCI_COMMAND bit 2 (BME) is set; no driver is bound.',
+      'The function may write to memory and no driver will stop it. A kernel that panicked stops nothing at all. One that jumps on purpose skips a function whose power state it does not know, which before about Linux 6.16 is every function that never had a driver; where power_state is known it clears BME, in no order and without a look back, and then this is a warning.',
+    evidence: 'PCI_COMMAND bit 2 (BME) is set; no driver is bound, or (normal) power_state reads unknown.',
     advice: 'Gate it before the jump with `shootdown apply`, or bind its driver, which resets it.',
     hazards: ['H01', 'H02', 'H03'],
   },
@@ -35,7 +35,7 @@ export const FINDINGS = {
     title: 'live bus master whose driver may not stop it',
     severity: { normal: 'warning' },
     meaning:
-      'A jump on purpose calls the shutdown method of each driver. None is known for this one: the kernel still clears BME afterwards, but nobody waits for what is under way or stops the device itself.',
+      'A jump on purpose calls the shutdown method of each driver. None is known for this one, or the driver itself is not known: the kernel still clears BME afterwards, but nobody waits for what is under way or stops the device itself.',
     evidence: 'PCI_COMMAND bit 2 (BME) is set; no *_shutdown symbol of the driver in kallsyms.',
     advice:
       'Unbind the driver before the jump (policy action `unbind`), which runs its better tested remove method.',
@@ -48,8 +48,7 @@ export const FINDINGS = {
       'The device works for a driver, as far as can be known. If this kernel panicked now, nobody would run that driver again: the device could go on writing and interrupting while the capture kernel boots and saves the dump.',
     evidence:
       'PCI_COMMAND bit 2 (BME) is set, or INTx is asserted and not disabled; a driver is bound or it is not known whether one is.',
-    advice:
-      'Have the capture kernel stop it: a wrapped capture kernel, or its driver in the capture initramfs.',
+    advice: 'Put its driver into the capture initramfs, so that it resets the device.',
     hazards: ['H07', 'H12'],
   },
   SD004: {
@@ -139,7 +138,7 @@ export const FINDINGS = {
     title: 'holds what the running system needs',
     severity: { normal: 'info' },
     meaning:
-      'The root file system, swap or the console is on this function, so it is not touched before the jump. Its driver shuts it down on the way.',
+      'The root file system, swap or the console is on this function, so it is not touched before the jump: its driver may stop it on the way.',
     evidence: 'The device of the mount, swap area or console lies below this function in sysfs.',
     advice: 'To stop it all the same, do it between the kernels.',
     hazards: ['H18', 'H19'],
@@ -199,12 +198,33 @@ export const FINDINGS = {
     advice: 'Read the whole machine, not a part of it.',
     hazards: [],
   },
+  SD020: {
+    title: 'could not be read',
+    severity: both('warning'),
+    meaning:
+      'Its configuration space was not to be had: the host refused, or a dump does not show enough of it. What it would do is not known.',
+    evidence: 'Not even the first 16 bytes of the header could be read; a note says why.',
+    advice: 'Read it again as root, or make a new dump with `lspci -k -xxxx`.',
+    hazards: [],
+  },
+  SD021: {
+    title: 'bridge that may interrupt',
+    severity: { crash: 'info' },
+    meaning:
+      'The bridge keeps BME for what is below it, and may also raise interrupts of its own: hot-plug, errors, power management. On a crash nobody switches those off before the next kernel finds the bridge.',
+    evidence:
+      'BME is set in a bridge whose MSI or MSI-X is enabled or not visible, or whose INTx is not disabled.',
+    advice:
+      'Nothing to do in most cases; pcie_ports=compat keeps the capture kernel from using port services.',
+    hazards: ['H07', 'H25'],
+  },
   SD101: {
     title: 'no IOMMU between devices and memory',
     severity: both('info'),
     meaning: 'No IOMMU translates, or it passes everything through: a live function can reach all of memory.',
-    evidence: 'No translating domain in iommu_groups/*/type.',
-    advice: 'Boot with intel_iommu=on or amd_iommu=on and iommu.passthrough=0 if the workload allows it.',
+    evidence: 'No DMA domain in iommu_groups/*/type, or a live function in one of type identity.',
+    advice:
+      'Where the workload allows it, boot with an IOMMU that translates: intel_iommu=on (AMD has it on), iommu.passthrough=0.',
     hazards: ['H12', 'H29'],
   },
   SD102: {
@@ -258,17 +278,24 @@ export interface Finding {
   readonly hazards: readonly HazardId[];
 }
 
+/** What may differ from the catalogue in one case. */
+export interface FindingOptions {
+  readonly advice?: string;
+  readonly severity?: Severity;
+}
+
 /** The finding, unless it does not concern this path. */
 export function finding(
   id: FindingId,
   path: JumpPath,
   slot: Slot | null,
   evidence: string,
-  advice?: string,
+  options: FindingOptions = {},
 ): Finding[] {
   const kind: FindingKind = FINDINGS[id];
-  const severity = kind.severity[path];
-  if (severity === undefined) return [];
+  const usual = kind.severity[path];
+  if (usual === undefined) return [];
+  const { advice = kind.advice, severity = usual } = options;
   const { title, hazards } = kind;
-  return [{ id, slot, severity, title, evidence, advice: advice ?? kind.advice, hazards }];
+  return [{ id, slot, severity, title, evidence, advice, hazards }];
 }

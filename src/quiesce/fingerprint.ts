@@ -13,7 +13,9 @@ export function fingerprint(topology: Topology): string {
 }
 
 function describe(fn: PciFunction): string {
-  if (fn.presence !== 'present') return fn.presence;
   const buses = fn.bridge ? `${fn.bridge.primary},${fn.bridge.secondary},${fn.bridge.subordinate}` : '-';
-  return `${fn.vendor} ${fn.device} ${fn.classCode} ${fn.headerType} ${buses}`;
+  const { vendor, device, classCode } = fn;
+  return fn.presence === 'present'
+    ? `${vendor} ${device} ${classCode} ${fn.headerType} ${buses}`
+    : `${vendor} ${device}`;
 }

@@ -9,6 +9,7 @@ const OUTCOMES = [
   'done', // as planned, and read back
   'already', // the register already held it; nothing was written
   'partial', // BME is clear, but INTx-disable did not stick
+  'interrupting', // BME is clear, but INTx is asserted and INTx-disable did not stick
   'ignored', // written, but BME or the enable bit reads as before
   'skipped', // its condition was not met
   'refused', // doing it would have been unsafe by then
@@ -35,6 +36,8 @@ const headerSchema = v.strictObject({
   schema: v.literal('shootdown.journal/1'),
   tool: v.string(),
   started: v.string(),
+  /** Of the kernel that ran, where that is known. */
+  bootId: v.optional(v.string()),
   plan: planSchema,
 });
 export type JournalHeader = v.InferOutput<typeof headerSchema>;
@@ -84,6 +87,9 @@ export function parseJournal(text: string, name: string): Journal | undefined {
       return undefined;
     throw new ShootdownError('bad-input', `${name}: not a journal of shootdown`);
   }
+  if (!first.startsWith('{"schema":"shootdown.journal/')) {
+    throw new ShootdownError('bad-input', `${name}: not a journal of shootdown`);
+  }
   const header = parseJson(headerSchema, first, name, 'journal');
   const records: JournalRecord[] = [];
   let end: JournalEnd | undefined;
@@ -104,7 +110,14 @@ export interface FunctionResult {
   readonly reason: string;
 }
 
-const FAILED: ReadonlySet<Outcome> = new Set(['ignored', 'refused', 'vanished', 'error', 'timeout']);
+const FAILED: ReadonlySet<Outcome> = new Set([
+  'interrupting',
+  'ignored',
+  'refused',
+  'vanished',
+  'error',
+  'timeout',
+]);
 
 export function failed(record: JournalRecord): boolean {
   return record.outcome !== undefined && FAILED.has(record.outcome);
@@ -166,7 +179,13 @@ export function wroteAnything(journal: Journal): boolean {
   const { steps } = journal.header.plan;
   return [...outcomeOf(journal)].some(([id, { outcome }]) => {
     if (steps[id]?.kind === 'wait') return false;
-    return outcome === 'done' || outcome === 'partial' || outcome === 'ignored' || outcome === 'timeout';
+    return (
+      outcome === 'done' ||
+      outcome === 'partial' ||
+      outcome === 'interrupting' ||
+      outcome === 'ignored' ||
+      outcome === 'timeout'
+    );
   });
 }
 

@@ -64,7 +64,7 @@ describe('perform', () => {
     ).toEqual([
       'read 4 6',
       'write 4 402',
-      'read 4 402',
+      'read 4 100402',
       'read 56 0',
       'read 42 1',
       'write 42 0',
@@ -90,6 +90,13 @@ describe('perform', () => {
     const { results } = await run(host);
     expect(results['0000:00:02.0']).toBe('gated/partial');
     expect(host.log.filter((a) => a.kind === 'write').map((a) => a.offset)).toEqual([4]);
+  });
+
+  it('calls a function live that still asserts INTx after it was gated', async () => {
+    const host = memoryHost({ '0000:00:02.0': { ...NIC, status: 8 } });
+    host.interfere.read = (_slot, offset, _width, value) => (offset === 4 ? value & ~0x400 : undefined);
+    const { results } = await run(host);
+    expect(results['0000:00:02.0']).toBe('live/interrupting');
   });
 
   it('records a function that turns to all ones and writes no more to it', async () => {
@@ -188,6 +195,48 @@ describe('perform', () => {
     expect(host.log.some((a) => a.kind === 'write')).toBe(false);
   });
 
+  it('refuses an edited plan that would close a bridge above a live function, or reset under a driver', async () => {
+    const host = memoryHost({
+      '0000:00:1c.0': { classCode: 0x060400, command: 0x0407, bridge: { secondary: 1 } },
+      '0000:01:00.0': FULL,
+      '0000:00:05.0': BOUND,
+    });
+    const machine = await scan(host);
+    const attempt = (steps: Plan['steps'], plan: Plan) =>
+      perform(
+        host,
+        { ...plan, steps: steps.map((step, id) => ({ ...step, id })) },
+        {
+          machine,
+          journal: memorySink,
+          clock: testClock(),
+          tool: '',
+          started: '',
+        },
+      );
+    const gate = makePlan(machine, GATE_ALL, { at: 'before' });
+    const bridge = gate.steps.filter(({ slot }) => slot === '0000:00:1c.0');
+    const others = gate.steps.filter(({ slot }) => slot !== '0000:00:1c.0');
+    const bare = bridge.map((step) => ({ ...step, below: [] }));
+    await expect(attempt([...bridge, ...others], gate)).rejects.toThrow('would stay live');
+    await expect(attempt([...others, ...bare], gate)).rejects.toThrow('what is below it');
+    const messages = others.filter((step) => step.kind === 'write' && step.register !== 'PCI_COMMAND');
+    await expect(attempt([...messages, ...bridge], gate)).rejects.toThrow('would stay live');
+    const reset = makePlan(machine, RESET, { at: 'before' });
+    await expect(
+      attempt(
+        reset.steps.filter(({ kind }) => kind === 'reset'),
+        reset,
+      ),
+    ).rejects.toThrow('a driver is bound');
+    expect(host.log.some((access) => access.kind === 'write')).toBe(false);
+  });
+
+  it('gates nothing between the kernels while one of them runs', async () => {
+    const host = memoryHost({ '0000:00:02.0': NIC }, { liveKernel: true });
+    await expect(run(host, GATE_ALL, 'between')).rejects.toMatchObject({ code: 'refused' });
+  });
+
   it('stops after the step at hand when asked to', async () => {
     const host = memoryHost({ '0000:00:02.0': NIC, '0000:00:03.0': NIC });
     const stop = new AbortController();
@@ -258,7 +307,11 @@ describe('perform, then restore', () => {
   it('comes back to the same bytes, wherever the run was cut and whatever of the journal is left', async () => {
     await fc.assert(
       fc.asyncProperty(machines, fc.nat(40), fc.boolean(), async (functions, cut, keep) => {
-        await roundTrip(memoryHost(functions), cut, keep);
+        const undriven = Object.entries(functions).map(([slot, fn]) => [
+          slot,
+          { ...fn, facts: { driver: null } },
+        ]);
+        await roundTrip(memoryHost(Object.fromEntries(undriven)), cut, keep);
       }),
       { numRuns: 300 },
     );
@@ -273,6 +326,37 @@ describe('perform, then restore', () => {
     expect(entry).toMatchObject({ outcome: 'refused', found: 0x0002 });
     const [forced] = await restore(host, journal, { machine, clock: testClock(), force: true });
     expect(forced).toMatchObject({ outcome: 'restored', after: 0x0006 });
+  });
+
+  it('refuses in the next kernel, and under a driver that was bound since', async () => {
+    const msi: MemoryFunction = { ...NIC, capabilities: [{ kind: 'msi', enable: true }] };
+    const facts = { bootId: 'one' };
+    const host = memoryHost({ '0000:00:02.0': msi }, facts);
+    const { journal } = await run(host);
+    const later = async (machineFacts: object, driver: string | null) => {
+      const machine = await scan(host);
+      const slot = slotOf('00:02.0');
+      const seen = { ...machine, facts: new Map([[slot, { driver }]]), machineFacts };
+      host.log.length = 0;
+      return restore(host, journal, { machine: seen, clock: testClock(), force: true });
+    };
+    await expect(later({ bootId: 'two' }, null)).rejects.toMatchObject({ code: 'refused' });
+    const entries = await later(facts, 'e1000e');
+    expect(entries.map(({ outcome }) => outcome)).toEqual(['refused', 'refused']);
+    expect(host.log.some((access) => access.kind === 'write')).toBe(false);
+    expect((await later(facts, null)).map(({ outcome }) => outcome)).toEqual(['restored', 'restored']);
+  });
+
+  it('is not held up by a function that went to sleep since', async () => {
+    const functions = {
+      '0000:00:02.0': NIC,
+      '0000:00:03.0': { ...NIC, command: 0, facts: { driver: null, powerState: 'D0' as const } },
+    };
+    const host = memoryHost(functions, { bootId: 'one' });
+    const { journal } = await run(host);
+    host.interfere.read = (slot) => (slot === '0000:00:03.0' ? 0xffffffff : undefined);
+    const [entry] = await restore(host, journal, { machine: await scan(host), clock: testClock() });
+    expect(entry?.outcome).toBe('restored');
   });
 
   it('binds the driver again instead of restoring BME by hand', async () => {

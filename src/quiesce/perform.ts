@@ -1,5 +1,5 @@
 import type { Clock } from '../host/clock.js';
-import type { Host } from '../host/port.js';
+import { checkWritable, type Host } from '../host/port.js';
 import type { Machine } from '../host/scan.js';
 import { ShootdownError } from '../pci/error.js';
 import * as regs from '../pci/regs.js';
@@ -48,16 +48,14 @@ interface Run {
  * the policy says so. Each register is read before it is written and read back after.
  */
 export async function perform(host: Host, plan: Plan, options: PerformOptions): Promise<Journal> {
-  if (!host.writable)
-    throw new ShootdownError(
-      'read-only',
-      `${host.name} cannot be written: plan only, or name another --host`,
-    );
+  checkWritable(host);
   checkPlan(plan, options.machine, host);
+  const { bootId } = options.machine.machineFacts;
   const header = {
     schema: 'shootdown.journal/1',
     tool: options.tool,
     started: options.started,
+    ...(bootId === undefined ? {} : { bootId }),
     plan,
   } as const;
   options.journal.begin(header);
@@ -167,19 +165,25 @@ async function performWrite(run: Run, step: WriteStep): Promise<Result> {
     options.journal.flush();
   }
   await host.write(step.slot, step.offset, step.width, target);
-  const after = await host.read(step.slot, step.offset, step.width);
+  // Command and Status come in one read: what matters beside the bits is whether INTx is asserted.
+  const read = step.register === 'PCI_COMMAND' ? 4 : step.width;
+  const found = await host.read(step.slot, step.offset, read);
+  const after = found & 0xffff;
   const result: Result = { ...(before === step.before ? {} : { before }), after };
   if (after === 0xffff) return { ...result, ...VANISHED };
   noteGate(run, step, after);
-  return { ...result, ...verify(step, after) };
+  return { ...result, ...verify(step, after, found >>> 16) };
 }
 
-function verify(step: WriteStep, after: number): Result {
+function verify(step: WriteStep, after: number, status: number): Result {
   if (((after ^ step.value) & step.mask) === 0) return { outcome: 'done' };
   if (step.register !== 'PCI_COMMAND')
     return { outcome: 'ignored', detail: `${step.register} did not change` };
   if ((after & regs.PCI_COMMAND_MASTER) !== 0) {
     return { outcome: 'ignored', detail: 'BME reads set after it was cleared: it is not controllable' };
+  }
+  if ((status & regs.PCI_STATUS_INTERRUPT) !== 0) {
+    return { outcome: 'interrupting', detail: 'INTx is asserted, and INTx-disable did not stick' };
   }
   return {
     outcome: 'partial',

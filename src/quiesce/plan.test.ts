@@ -66,9 +66,89 @@ describe('makePlan', () => {
     );
     expect(plan.steps).toEqual([]);
     expect(plan.skipped.map(({ reason }) => reason)).toEqual([
-      '0000:01:00.0 below it stays live: a refused request may hang the machine',
+      'e1000e is bound to 0000:01:00.0 below it, and may need it',
       expect.stringContaining('bound to e1000e'),
     ]);
+  });
+
+  it('keeps a bridge open above an endpoint that the policy exempts', async () => {
+    const rules = [{ id: 'spare', match: { class: '02' }, action: 'exempt', reason: 'test' }];
+    const policy = parsePolicy(JSON.stringify({ ...GATE_ALL, rules }), 'test');
+    const bridge = { ...BRIDGE, bridge: { secondary: 1 } };
+    const { plan } = await planFor({ '0000:00:1c.0': bridge, '0000:01:00.0': NIC }, policy);
+    expect(plan.skipped[0]?.reason).toBe(
+      '0000:01:00.0 below it stays live: a refused request may hang the machine',
+    );
+  });
+
+  it('treats an endpoint with functions below it in another domain as a bridge (Intel VMD)', async () => {
+    const vmd = { classCode: 0x010400, command: 0x0006, facts: { driver: 'vmd' } };
+    const below = (driver: string | null) => ({ ...NIC, facts: { driver, parent: slotOf('00:0e.0') } });
+    const at = async (place: 'before' | 'between', more: object = {}) => {
+      const functions = { '0000:00:0e.0': { ...vmd, ...more }, '10000:e1:00.0': below('nvme') };
+      return (await planFor(functions, GATE_ALL, place)).plan;
+    };
+    expect((await at('between')).skipped.map(({ reason }) => reason)).toEqual([
+      '10000:e1:00.0 below it stays live: a refused request may hang the machine',
+      expect.stringContaining('in another PCI segment'),
+    ]);
+    expect((await at('before', { facts: { driver: null } })).steps).toEqual([]);
+  });
+
+  it('unbinds no bridge, and no physical function whose virtual ones are in use', async () => {
+    const rules = [{ id: 'all', match: { driver: '*' }, action: 'reset', reason: 'test' }];
+    const policy = parsePolicy(
+      JSON.stringify({
+        ...GATE_ALL,
+        rules: [{ id: 'keep-vf', match: { vf: true }, action: 'exempt', reason: 'a guest has it' }, ...rules],
+      }),
+      'test',
+    );
+    const sriov = { kind: 'sriov', vfEnable: true, numVfs: 1, vfOffset: 8, vfStride: 1 } as const;
+    const { plan } = await planFor(
+      {
+        '0000:00:1c.0': { ...BRIDGE, bridge: { secondary: 1 }, facts: { driver: 'pcieport' } },
+        '0000:01:00.0': {
+          ...NIC,
+          capabilities: [{ kind: 'express' }],
+          extended: [sriov],
+          facts: { driver: 'ice' },
+        },
+        '0000:01:01.0': { ...NIC, vendor: 0xffff, device: 0xffff, facts: { driver: 'vfio-pci' } },
+      },
+      policy,
+      'before',
+    );
+    expect(plan.steps).toEqual([]);
+    expect(plan.skipped.map(({ reason }) => reason)).toEqual([
+      expect.stringContaining('a bridge: it is neither unbound nor reset'),
+      'its virtual function 0000:01:01.0 is in use, and would go with it',
+      'a guest has it',
+    ]);
+  });
+
+  it('preserves the physical function of a virtual one that is preserved', async () => {
+    const rules = [
+      { id: 'keep', match: { id: '15b3:101e' }, action: 'preserve', reason: 'live update' },
+      { id: 'all', match: {}, action: 'reset', reason: 'test' },
+    ];
+    const policy = parsePolicy(JSON.stringify({ ...GATE_ALL, rules }), 'test');
+    const ids = { vendor: 0x15b3, device: 0x101e, classCode: 0x020000 };
+    const { plan } = await planFor(
+      {
+        '0000:01:00.0': { ...NIC, facts: { driver: 'mlx5_core' } },
+        '0000:01:00.2': {
+          ...NIC,
+          vendor: 0xffff,
+          device: 0xffff,
+          facts: { driver: 'vfio-pci', ids, physfn: slotOf('01:00.0') },
+        },
+      },
+      policy,
+      'before',
+    );
+    expect(plan.steps).toEqual([]);
+    expect(plan.skipped.every(({ rule }) => rule === 'keep')).toBe(true);
   });
 
   it('waits before it turns MSI off, and turns it off only behind INTx-disable', async () => {

@@ -47,7 +47,10 @@ export function makePlan(machine: Machine, policy: Policy, options: PlanOptions)
   for (const node of leafToRoot(candidates, machine)) {
     const fn = node.function;
     const target = { node, facts: machine.facts.get(fn.slot) ?? {}, decision: decide(fn.slot) };
-    const why = reasonToSkip(target, options.at) ?? reasonToKeepBridge(fn, machine, planned);
+    const why =
+      reasonToSkip(target, options.at) ??
+      (options.at === 'before' ? reasonToKeepDriver(target, machine, planned) : undefined) ??
+      reasonToKeepBridge(node, machine, planned, options.at);
     if (why) {
       skip(fn, why);
     } else {
@@ -84,10 +87,10 @@ function leafToRoot(candidates: readonly TopologyNode[], machine: Machine): Topo
   const { nodes } = machine.topology;
   const ranked = candidates.map((node) => {
     const physfn = node.physfn === null ? undefined : nodes.get(node.physfn);
-    const virtual = isVirtual(node, machine.facts.get(node.function.slot) ?? {});
+    const virtual = isVirtual(node);
     return {
       node,
-      bridge: isBridge(node.function),
+      bridge: hasBelow(node),
       depth: Math.max(node.depth, physfn?.depth ?? 0),
       virtual,
     };
@@ -122,15 +125,18 @@ function reasonToSkip({ decision, facts, node }: Target, at: Place): Why | undef
       return ladder('its configuration space could not be read');
     case 'present':
   }
-  const driver = facts.driver ?? null;
+  const { driver } = facts;
   const releases = at === 'before' && (decision.action === 'unbind' || decision.action === 'reset');
-  if (verdictOf(fn) === 'quiet' && !(releases && driver !== null)) return QUIET;
+  if (verdictOf(fn) === 'quiet' && !(releases && driver)) return QUIET;
   if (decision.action === 'exempt') return decision;
   const state = seen(fn.pm)?.state ?? 'D0';
   if (state !== 'D0' && state !== 'unknown') {
     return ladder(`in ${state}: it can make no requests, and is not written`);
   }
-  if (at === 'before' && driver !== null && !releases) {
+  if (at !== 'between' && driver === undefined) {
+    return ladder('not known whether a driver is bound, which gating would starve (lspci -k tells)');
+  }
+  if (at !== 'between' && driver !== null && !releases) {
     return ladder(`bound to ${driver}: left to the driver's shutdown, since gating would starve it`);
   }
   if (at === 'between' && slotParts(fn.slot).domain !== 0) {
@@ -143,11 +149,20 @@ function reasonToSkip({ decision, facts, node }: Target, at: Place): Why | undef
 }
 
 /** A bridge loses BME only when nothing that could still make requests is left below it. */
-function reasonToKeepBridge(fn: PciFunction, machine: Machine, planned: ReadonlySet<Slot>): Why | undefined {
-  if (!isBridge(fn)) return undefined;
-  for (const below of descendants(machine.topology, fn.slot)) {
+function reasonToKeepBridge(
+  node: TopologyNode,
+  machine: Machine,
+  planned: ReadonlySet<Slot>,
+  at: Place,
+): Why | undefined {
+  if (!hasBelow(node)) return undefined;
+  for (const below of descendants(machine.topology, node.function.slot)) {
     const child = machine.topology.nodes.get(below)?.function;
-    if (!child || isAsleep(child)) continue;
+    if (!child) continue;
+    // A driver may wake what is quiet or asleep now, and would find the bridge closed.
+    const driver = at === 'before' && !planned.has(below) && machine.facts.get(below)?.driver;
+    if (driver) return ladder(`${driver} is bound to ${below} below it, and may need it`);
+    if (isAsleep(child)) continue;
     const verdict = verdictOf(child);
     if (verdict === 'quiet' || planned.has(below)) continue;
     const reason =
@@ -158,6 +173,35 @@ function reasonToKeepBridge(fn: PciFunction, machine: Machine, planned: Readonly
   }
   return undefined;
 }
+
+/** Unbinding or resetting some functions takes others with it. */
+function reasonToKeepDriver(
+  { node, decision }: Target,
+  machine: Machine,
+  planned: ReadonlySet<Slot>,
+): Why | undefined {
+  if (decision.action !== 'unbind' && decision.action !== 'reset') return undefined;
+  const fn = node.function;
+  // When its driver goes, Linux clears BME of a bridge, whatever is below it.
+  if (isBridge(fn))
+    return ladder('a bridge: it is neither unbound nor reset, which would close it above others');
+  for (const vf of node.vfs) {
+    const virtual = machine.topology.nodes.get(vf)?.function;
+    const idle = virtual && verdictOf(virtual) === 'quiet' && !machine.facts.get(vf)?.driver;
+    if (!idle && !planned.has(vf))
+      return ladder(`its virtual function ${vf} is in use, and would go with it`);
+  }
+  if (machine.machineFacts.holdsUnknown && CARRIES_ROOT.includes(fn.classCode >>> 16)) {
+    return ladder('not known what the root file system or swap is on, and it may be this');
+  }
+  return undefined;
+}
+
+/** Base classes that a root file system may be on: storage, network, and serial buses such as Fibre Channel and USB. */
+const CARRIES_ROOT: readonly number[] = [0x01, 0x02, 0x0c];
+
+/** A bridge, or what stands for one: behind Intel VMD functions hang below an endpoint. */
+export const hasBelow = (node: TopologyNode): boolean => isBridge(node.function) || node.children.length > 0;
 
 function releaseSteps({ node, facts, decision }: Target): DraftStep[] {
   const base = { slot: node.function.slot, rule: decision.rule, reason: decision.reason };
@@ -170,7 +214,7 @@ function releaseSteps({ node, facts, decision }: Target): DraftStep[] {
 
 function gateStep({ node, decision }: Target, machine: Machine): DraftStep {
   const fn = node.function;
-  const below = isBridge(fn) ? [...descendants(machine.topology, fn.slot)] : [];
+  const below = [...descendants(machine.topology, fn.slot)];
   return {
     kind: 'write',
     slot: fn.slot,

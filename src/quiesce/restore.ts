@@ -1,5 +1,5 @@
 import type { Clock } from '../host/clock.js';
-import type { Host } from '../host/port.js';
+import { checkWritable, type Host } from '../host/port.js';
 import type { Machine } from '../host/scan.js';
 import { ShootdownError } from '../pci/error.js';
 import { compareSlots, hex, type Slot } from '../pci/slot.js';
@@ -49,9 +49,16 @@ export async function restore(
   journal: Journal,
   options: RestoreOptions,
 ): Promise<RestoreEntry[]> {
-  if (!host.writable) throw new ShootdownError('read-only', `${host.name} cannot be written`);
-  const { plan } = journal.header;
-  if (!options.force && fingerprint(options.machine.topology) !== plan.fingerprint) {
+  checkWritable(host);
+  const { plan, bootId } = journal.header;
+  const now = options.machine.machineFacts.bootId;
+  if (bootId !== undefined && now !== undefined && bootId !== now) {
+    const message =
+      'the machine has booted since this journal was written: its registers belong to another kernel now';
+    throw new ShootdownError('refused', message);
+  }
+  // Within one boot the registers themselves tell whether they are as they were left.
+  if (bootId === undefined && !options.force && fingerprint(options.machine.topology) !== plan.fingerprint) {
     const message =
       'the machine is not the one in the journal, or it has changed since: --force restores what still fits';
     throw new ShootdownError('stale', message);
@@ -132,6 +139,15 @@ async function restoreWrite(
   if (found === 0xffff) return entry(step, 'vanished', 'it reads all ones', found);
   const wanted = (found & ~step.mask) | (before & step.mask);
   if (found === wanted) return entry(step, 'already', '', found, wanted, found);
+  const driver = options.machine.facts.get(step.slot)?.driver;
+  if (driver)
+    return entry(
+      step,
+      'refused',
+      `${driver} is bound to it by now, and has it set up its own way`,
+      found,
+      wanted,
+    );
   if (!options.force && ((found ^ written) & step.mask) !== 0) {
     const detail = `it holds ${hex(found, 4)}, not ${hex(written, 4)} as the shootdown left it: something else wrote it since`;
     return entry(step, 'refused', detail, found, wanted);

@@ -1,6 +1,7 @@
 import { type PciFunction, seen } from '../pci/function.js';
 import { hex } from '../pci/slot.js';
 import type { Audit, AuditedFunction } from '../quiesce/audit.js';
+import { HAZARDS } from '../quiesce/hazards.generated.js';
 import { busMaster, intxAsserted, intxDisabled } from '../quiesce/verdict.js';
 
 /** The audit as one JSON value, schema `shootdown.audit/1`. `null` means none, or not to be seen. */
@@ -26,7 +27,7 @@ export function auditJson(audit: Audit): object {
       title,
       evidence,
       advice,
-      hazards,
+      hazards: hazards.map((hazard) => ({ id: hazard, ...HAZARDS[hazard] })),
     })),
     notes: audit.notes,
   };

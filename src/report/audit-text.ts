@@ -1,8 +1,9 @@
 import { seen } from '../pci/function.js';
 import type { PciNames } from '../pci/pci-ids.js';
 import { hex } from '../pci/slot.js';
-import { type Audit, type AuditedFunction, CHIPSET_CLASSES, liveFunctions } from '../quiesce/audit.js';
+import { type Audit, type AuditedFunction, liveFunctions, unattended, writers } from '../quiesce/audit.js';
 import { FINDINGS, type Finding, SEVERITIES, type Severity } from '../quiesce/findings.js';
+import { HAZARDS } from '../quiesce/hazards.generated.js';
 import { busMaster, intxAsserted, intxDisabled, isBridge, type Verdict } from '../quiesce/verdict.js';
 import { paragraph, type Style, table } from './table.js';
 
@@ -24,54 +25,60 @@ export function auditText(audit: Audit, options: AuditTextOptions): string {
 
 /** The one sentence that says it. */
 export function headline(audit: Audit): string {
-  const masters = liveFunctions(audit).filter((f) => busMaster(f.node.function) && !isChipset(f));
+  const kernel = audit.machineFacts.liveKernel ? 'this kernel' : 'the kernel of this machine';
+  const left = unattended(audit);
+  const unread = audit.functions.filter(({ node }) => node.function.presence === 'unreadable').length;
+  const blind = unread > 0 ? `; ${unread} could not be read` : '';
   if (audit.path === 'crash') {
-    return `If this kernel panicked now, ${functionCount(masters.length)} could keep writing to memory.`;
+    return `If ${kernel} panicked now, ${functionCount(left.length)} could keep writing to memory${blind}.`;
   }
-  const left = masters.filter(({ facts }) => facts.driver == null);
-  const known = masters.every(({ facts }) => facts.driver !== undefined);
-  const head = `If this kernel jumped now, ${known ? '' : 'up to '}${functionCount(left.length)} could keep writing to memory`;
-  const driven = masters.length - left.length;
-  return `${head}${driven > 0 ? `; ${driven} more would be left to their drivers' shutdown` : ''}.`;
+  const upTo = left.some(({ facts }) => facts.driver === undefined) ? 'up to ' : '';
+  const attended = writers(audit).length - left.length;
+  const others =
+    attended > 0 ? `; ${attended} would be left to their drivers and to Linux, which verifies nothing` : '';
+  return `If ${kernel} jumped now, ${upTo}${functionCount(left.length)} could keep writing to memory${others}${blind}.`;
 }
 
-/** Firmware and chipset functions that the policy leaves alone: BME means nothing there. */
-function isChipset({ node, decision }: AuditedFunction): boolean {
-  return decision.action === 'exempt' && CHIPSET_CLASSES.includes(node.function.classCode >>> 16);
-}
-
+/** How the counts come about. */
 function breakdown(audit: Audit): string {
-  const live = liveFunctions(audit);
-  if (live.length === 0) return `${functionCount(audit.functions.length)} seen, none of them live.`;
-  const exempt = live.filter(
+  const { functions, policy } = audit;
+  const masters = writers(audit);
+  const spared = masters.filter(
     ({ decision }) => decision.action === 'exempt' || decision.action === 'preserve',
-  ).length;
-  const unknown = audit.functions.filter(({ verdict }) => verdict === 'unknown').length;
-  const parts = [
-    `${functionCount(audit.functions.length)} seen`,
-    `${live.length} live`,
-    `${exempt} of these exempt by policy ${audit.policy}`,
-  ];
+  );
+  const bridges = functions.filter((f) => f.verdict === 'live' && isBridge(f.node.function)).length;
+  const others = liveFunctions(audit).length - masters.length;
+  const unknown = functions.filter(({ verdict }) => verdict === 'unknown').length;
+  const parts = [`${functionCount(functions.length)} seen`];
+  if (spared.length > 0) parts.push(`of the writers ${spared.length} left alone by policy "${policy}"`);
+  if (others > 0) parts.push(`${others} more live but asleep, only interrupting, or part of the chipset`);
+  if (bridges > 0) parts.push(`${bridges} live bridge${bridges === 1 ? '' : 's'}`);
   if (unknown > 0) parts.push(`${unknown} unknown`);
-  return `${parts.join(', ')}.`;
+  return `${parts.join('; ')}.`;
 }
 
 function functionCount(count: number): string {
   return `${count} function${count === 1 ? '' : 's'}`;
 }
 
-/** What is live or unknown; everything with `all`. */
+/** Too narrow for the policy's part, which `plan` shows as well. */
+const NARROW = 100;
+
+/** Endpoints that are live, and what is unknown; everything with `all`. */
 export function liveTable(audit: Audit, options: AuditTextOptions): string {
   const rows = audit.functions.filter((audited) => options.all || isWorthShowing(audited));
   const hidden = audit.functions.length - rows.length;
-  if (rows.length === 0) return `No function is live. ${hidden} not shown: --all shows them.`;
+  const note = `Not shown: ${hidden} bridges and quiet functions (--all shows them).`;
+  if (rows.length === 0) return options.style.dim(note);
+  const wide = options.style.width >= NARROW;
+  const policy = wide ? [{ title: 'policy' }] : [];
   const text = table(
     [
       { title: 'slot' },
       { title: 'verdict' },
       { title: 'registers' },
       { title: 'driver' },
-      { title: 'rule' },
+      ...policy,
       { title: 'device', flexible: 'cut' },
     ],
     rows.map((audited) => {
@@ -81,21 +88,19 @@ export function liveTable(audit: Audit, options: AuditTextOptions): string {
         audited.verdict,
         registers(audited),
         audited.facts.driver === undefined ? '?' : (audited.facts.driver ?? '-'),
-        ruleOf(audited),
+        ...(wide ? [policyOf(audited)] : []),
         `${options.names.className(fn.classCode)}: ${options.names.device(fn.vendor, fn.device)}`,
       ];
     }),
     options.style,
   );
-  return hidden > 0
-    ? `${text}\n${options.style.dim(`${hidden} quiet or open not shown: --all shows them.`)}`
-    : text;
+  return hidden > 0 ? `${text}\n${options.style.dim(note)}` : text;
 }
 
-/** The rule that decided; where none did, what happens to all others. */
-function ruleOf({ verdict, decision }: AuditedFunction): string {
-  if (verdict === 'quiet') return '';
-  return decision.rule === 'otherwise' ? decision.action : decision.rule;
+/** What the policy does with it, and by which rule if by one of its own. */
+function policyOf({ verdict, decision }: AuditedFunction): string {
+  if (verdict === 'quiet' || verdict === 'open') return '';
+  return decision.rule === 'otherwise' ? decision.action : `${decision.action}: ${decision.rule}`;
 }
 
 function isWorthShowing({ verdict, node }: AuditedFunction): boolean {
@@ -114,9 +119,12 @@ function registers({ node, verdict }: AuditedFunction): string {
   if (msi?.enable) parts.push('MSI+');
   if (msix?.enable) parts.push('MSI-X+');
   if (intxAsserted(fn)) parts.push('INTx+');
+  const state = seen(fn.pm)?.state;
+  if (state && state !== 'D0' && state !== 'unknown') parts.push(state);
   return parts.join(' ');
 }
 
+const SEVERITY_WIDTH = 7;
 const ADVISED: readonly Severity[] = ['error', 'warning'];
 
 function findingsText(findings: readonly Finding[], options: AuditTextOptions): string {
@@ -134,15 +142,18 @@ function findingsText(findings: readonly Finding[], options: AuditTextOptions): 
     const group = groups.get(key) ?? [];
     const [first] = group;
     if (!first) continue;
-    const hazards = first.hazards.length > 0 ? ` (${first.hazards.join(', ')})` : '';
-    lines.push(
-      `${paintSeverity(first.severity, style)} ${first.id} ${first.title}${hazards}: ${where(group)}`,
-    );
+    const title = `${first.id} ${first.title}: ${where(group)}`;
+    const line = paragraph(title, SEVERITY_WIDTH + 1, style).trimStart();
+    lines.push(`${paintSeverity(first.severity, style)} ${line}`);
     if (!ADVISED.includes(first.severity) && !options.all) continue;
     lines.push(paragraph(FINDINGS[first.id].meaning, 4, style));
-    for (const finding of group.slice(0, options.all ? undefined : 4)) {
+    const shown = options.all || group.length <= 5 ? group : group.slice(0, 4);
+    for (const finding of shown)
       lines.push(paragraph(`${finding.slot ?? 'machine'}: ${finding.evidence}`, 4, style));
-    }
+    if (shown.length < group.length)
+      lines.push(paragraph(`and ${group.length - shown.length} more: --all lists them`, 4, style));
+    for (const id of first.hazards)
+      lines.push(paragraph(`why: ${id} ${HAZARDS[id].title} (${HAZARDS[id].source})`, 4, style));
     lines.push(paragraph(`→ ${first.advice}`, 4, style));
   }
   return lines.join('\n');
@@ -151,12 +162,12 @@ function findingsText(findings: readonly Finding[], options: AuditTextOptions): 
 function where(group: readonly Finding[]): string {
   const slots = group.flatMap(({ slot }) => (slot === null ? [] : [slot]));
   if (slots.length === 0) return 'the machine';
-  const shown = slots.slice(0, 4).join(', ');
-  return slots.length > 4 ? `${shown} and ${slots.length - 4} more` : shown;
+  if (slots.length <= 5) return slots.join(', ');
+  return `${slots.slice(0, 4).join(', ')} and ${slots.length - 4} more`;
 }
 
 function paintSeverity(severity: Severity, style: Style): string {
-  const text = severity.padEnd(7);
+  const text = severity.padEnd(SEVERITY_WIDTH);
   return severity === 'error'
     ? style.red(text)
     : severity === 'warning'

@@ -1,5 +1,5 @@
 import { hex } from '../pci/slot.js';
-import type { Plan, Step, WriteStep } from '../quiesce/plan-data.js';
+import type { Plan, Skipped, Step, WriteStep } from '../quiesce/plan-data.js';
 import { printable } from '../quiesce/policy.js';
 import { paragraph, type Style, table } from './table.js';
 
@@ -12,7 +12,8 @@ export interface ReportOptions {
 /** The plan for people: its steps in order, then what is left alone and why. */
 export function planText(plan: Plan, { style, brief }: ReportOptions): string {
   const touched = new Set(plan.steps.map((step) => step.slot)).size;
-  const head = `${touched} function${touched === 1 ? '' : 's'} to stop ${PLACE[plan.at]}, in ${plan.steps.length} steps; ${plan.skipped.length} left alone.`;
+  const count = (n: number, what: string) => `${n} ${what}${n === 1 ? '' : 's'}`;
+  const head = `${count(touched, 'function')} to stop ${PLACE[plan.at]}, in ${count(plan.steps.length, 'step')}; ${plan.skipped.length} left alone.`;
   const parts = [brief ? head : style.bold(head)];
   if (!brief) parts.push(style.dim(`policy ${plan.policy}, fingerprint ${plan.fingerprint}`));
   const once = plan.steps.filter((step) => step.kind === 'reset');
@@ -25,7 +26,9 @@ export function planText(plan: Plan, { style, brief }: ReportOptions): string {
     );
   }
   if (plan.steps.length > 0) parts.push('', stepTable(plan.steps, style));
-  const left = plan.skipped.filter(({ verdict }) => verdict !== 'quiet' && !(brief && verdict === 'open'));
+  const listed = ({ verdict, rule }: Skipped) =>
+    verdict !== 'quiet' && rule !== 'selection' && !(brief && verdict === 'open');
+  const left = plan.skipped.filter(listed);
   if (left.length > 0) {
     parts.push('', style.bold('Left alone'));
     parts.push(
@@ -36,8 +39,14 @@ export function planText(plan: Plan, { style, brief }: ReportOptions): string {
       ),
     );
   }
-  const quiet = plan.skipped.length - left.length;
-  if (quiet > 0) parts.push(style.dim(`${quiet} quiet ${brief ? 'or open ' : ''}not listed.`));
+  const rest = plan.skipped.length - left.length;
+  if (rest > 0)
+    parts.push(style.dim(`${rest} more left alone: quiet, not selected${brief ? ', or open bridges' : ''}.`));
+  if (touched === 0 && plan.at === 'before' && left.some(({ reason }) => reason.startsWith('bound to'))) {
+    parts.push(
+      paragraph('What has a driver is left to it. For the crash path see plan --at between.', 0, style),
+    );
+  }
   return `${parts.join('\n')}\n`;
 }
 
@@ -53,38 +62,25 @@ function stepTable(steps: readonly Step[], style: Style): string {
       { title: '#' },
       { title: 'slot' },
       { title: 'step' },
-      { title: 'value:mask' },
       { title: 'rule' },
       { title: 'why', flexible: 'wrap' },
     ],
-    steps.map((step) => [
-      String(step.id + 1),
-      step.slot,
-      stepName(step),
-      stepValue(step),
-      step.rule,
-      step.reason,
-    ]),
+    steps.map((step) => [String(step.id + 1), step.slot, stepText(step), step.rule, step.reason]),
     style,
   );
 }
 
-function stepName(step: Step): string {
+function stepText(step: Step): string {
   switch (step.kind) {
     case 'write':
-      return `write ${step.register}@${hex(step.offset, 2)}`;
+      return `${step.register}@${hex(step.offset, 2)}=${hex(step.value, 4)}:${hex(step.mask, 4)}`;
     case 'wait':
-      return `wait ${step.register}@${hex(step.offset, 2)}`;
+      return `wait ${step.register}@${hex(step.offset, 2)}=0:${hex(step.mask, 4)}`;
     case 'unbind':
       return `unbind ${step.driver}`;
     case 'reset':
       return 'reset (FLR)';
   }
-}
-
-function stepValue(step: Step): string {
-  if (step.kind === 'write') return `${hex(step.value, 4)}:${hex(step.mask, 4)}`;
-  return step.kind === 'wait' ? `0000:${hex(step.mask, 4)}` : '';
 }
 
 /** The plan in setpci's notation, one command a line; what setpci cannot say stands in comments. */

@@ -20,7 +20,7 @@ export interface Style {
 }
 
 const GAP = 2;
-const FLEXIBLE_MIN = 20;
+const FLEXIBLE_MIN = 12;
 const PARAGRAPH_MAX = 110;
 
 /** A table that fits the terminal: its flexible column wraps. Cells are made printable. */

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { Host } from '../../host/port.js';
+import { checkWritable, type Host } from '../../host/port.js';
 import type { Machine } from '../../host/scan.js';
 import { ShootdownError } from '../../pci/error.js';
 import { failed, functionResults, type Journal, wroteAnything } from '../../quiesce/journal.js';
@@ -41,10 +41,16 @@ export function applyCommand(
   withPolicy(withHost(program.command('apply')))
     .description('stop the functions that the policy stops, verify, and leave a journal')
     .addOption(
-      choice('--at <place>', 'perform what that place would (default: before)', ['before', 'between']),
+      choice('--at <place>', 'between: only where no kernel runs, as in qtest (default: before)', [
+        'before',
+        'between',
+      ]),
     )
     .option('--plan <file>', 'perform this plan, as plan --json printed it, instead of making one')
-    .option('--journal <file>', 'where the journal goes (default: a new file in /var/lib/shootdown)')
+    .option(
+      '--journal <file>',
+      'where the journal goes (default: a new file in /var/lib/shootdown, or in ~/.local/state/shootdown without root)',
+    )
     .option('--dry-run', "print what would be written in setpci's notation, and write nothing")
     .option('--write-real-pci-devices', 'allow writes to the devices of the machine this runs on')
     .action((options: ApplyOptions) => run((io) => runApply(options, io)));
@@ -59,8 +65,10 @@ async function runApply(options: ApplyOptions, io: Io): Promise<ExitStatus> {
     if (options.dryRun) {
       const { plan } = await preparePlan(host, options, io);
       io.out(options.json ? jsonText(planJson(plan)) : setpciText(plan));
+      if (plan.steps.length === 0) io.err('nothing to stop: shootdown plan says why\n');
       return plan.steps.length > 0 ? EXIT.findings : EXIT.clean;
     }
+    checkWritable(host);
     return await locked(host, () => performAndReport(host, options, io));
   } finally {
     await host.close();
@@ -115,7 +123,11 @@ async function performAndReport(host: Host, options: ApplyOptions, io: Io): Prom
     throw error;
   });
   io.out(options.json ? jsonText(journalJson(journal, path)) : journalText(journal, { style: io.style }));
-  if (path !== null) io.err(`journal: ${path} (shootdown restore ${path} takes it back)\n`);
+  if (path !== null) {
+    const host = options.host === undefined ? '' : ` --host ${options.host}`;
+    const real = options.writeRealPciDevices ? ' --write-real-pci-devices' : '';
+    io.err(`journal: ${path}\nto take it back: shootdown restore ${path}${host}${real}\n`);
+  }
   return statusOf(journal);
 }
 

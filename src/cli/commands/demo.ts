@@ -12,10 +12,17 @@ import { journalText, restoreText } from '../../report/journal-report.js';
 import { type JumpWriter, writersTable } from '../../report/jump-text.js';
 import { planText } from '../../report/plan-report.js';
 import { paragraph } from '../../report/table.js';
-import { createMachine, type JumpResult, type SimMachine, type StrayWrite } from '../../sim/index.js';
+import {
+  createMachine,
+  type JumpResult,
+  profileNames,
+  type SimMachine,
+  type StrayWrite,
+} from '../../sim/index.js';
 import { EXIT, type ExitStatus } from '../exit.js';
 import type { Io } from '../io.js';
 import { namesFor } from '../names.js';
+import { choice } from '../options.js';
 
 const BUSY_TICKS = 500;
 
@@ -26,7 +33,7 @@ export function demoCommand(
   program
     .command('demo')
     .description('show on a simulated machine what a jump breaks, and how it is prevented')
-    .option('--machine <name>', 'which simulated machine', 'server')
+    .addOption(choice('--machine <name>', 'which simulated machine', profileNames, 'server'))
     .action((options: { machine: string }) => run((io) => runDemo(options.machine, io)));
 }
 

@@ -42,7 +42,7 @@ async function runPlan(options: PlanCommandOptions, io: Io): Promise<ExitStatus>
     checkSelects(machine.topology, select);
     const plan = makePlan(machine, policy, { at: options.at, ...(select ? { select } : {}) });
     if (options.json) io.out(jsonText(planJson(plan)));
-    else if (options.setpci) io.out(setpciText(plan));
+    else if (options.setpci && plan.steps.length > 0) io.out(setpciText(plan));
     else io.out(planText(plan, { style: io.style }));
     for (const note of machine.notes.slice(0, 20)) io.err(`note: ${note}\n`);
     return plan.steps.length > 0 ? EXIT.findings : EXIT.clean;

@@ -22,7 +22,7 @@ export function restoreCommand(
   program
     .command('restore')
     .description('take back what a journal says was written')
-    .argument('[journal]', 'the journal (default: the last one in /var/lib/shootdown)')
+    .argument('[journal]', 'the journal (default: the last one where apply puts them)')
     .option('--host <host>', 'sysfs[:ROOT] or sim:NAME (default: sysfs)')
     .option('--force', 'also restore registers that something else wrote since')
     .option('--json', 'print one JSON object')
