@@ -1,0 +1,323 @@
+import { spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createConnection, createServer, type Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { build } from 'esbuild';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { openQtest } from '../src/host/qtest.js';
+import type { QemuMachine } from '../src/lab/machine.js';
+import { startMachine } from '../src/lab/machine-start.js';
+import { startQemu } from '../src/lab/qemu.js';
+import { Qmp } from '../src/lab/qmp.js';
+import { ShootdownError } from '../src/pci/error.js';
+import { SHOOTDOWN, shootdown } from './support/cli.js';
+import { sleep } from './support/dma.js';
+import { connected, driveAll, haveQemu, withMachine } from './support/machines.js';
+
+// Each breakage must end within a bounded time with the right message, and leave no process and no file.
+
+const SMALL: QemuMachine = {
+  chipset: 'q35',
+  devices: [{ model: 'e1000' }, { model: 'edu' }, { model: 'rtl8139' }, { model: 'lsi53c895a' }],
+};
+
+let folder: string;
+let tmpBefore: string | undefined;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'shootdown-breakages-'));
+  // What is left over here is ours.
+  tmpBefore = process.env['TMPDIR'];
+  process.env['TMPDIR'] = folder;
+});
+afterAll(() => {
+  if (tmpBefore === undefined) delete process.env['TMPDIR'];
+  else process.env['TMPDIR'] = tmpBefore;
+  rmSync(folder, { recursive: true });
+});
+let files = 0;
+const file = (what: string) => join(folder, `${files++}-${what}`);
+beforeEach(() => {
+  files++;
+});
+
+/** Processes whose command line names our folder: QEMU, its supervisor, and what they started. */
+function processes(): string[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
+    .filter((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes(folder);
+      } catch {
+        return false;
+      }
+    });
+}
+
+function expectNothingLeft(): void {
+  expect(processes()).toEqual([]);
+  expect(readdirSync(folder).filter((name) => name.startsWith('shootdown-qemu-'))).toEqual([]);
+}
+
+async function refusal(promise: Promise<unknown>): Promise<ShootdownError> {
+  const error = await promise.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  if (!(error instanceof ShootdownError)) throw new Error(`not a ShootdownError: ${String(error)}`);
+  expect(error.message).not.toMatch(/[\u0000-\u001f]/);
+  return error;
+}
+
+/** Passes everything through until a line matches; that one goes through as well, and then `happens`. */
+async function between(
+  target: string,
+  when: RegExp,
+  happens: (cut: () => void) => void,
+): Promise<[string, Server]> {
+  const path = file('proxy');
+  const server = createServer((client) => {
+    const qemu = createConnection(target);
+    for (const socket of [client, qemu]) socket.on('error', () => {});
+    qemu.pipe(client);
+    qemu.on('close', () => client.destroy());
+    client.on('close', () => qemu.destroy());
+    client.on('data', (data) => {
+      qemu.write(data);
+      if (when.test(data.toString())) happens(() => client.destroy());
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(path, resolve));
+  return [path, server];
+}
+
+const once = (action: () => void) => {
+  let done = false;
+  return () => {
+    if (!done) action();
+    done = true;
+  };
+};
+
+/** Runs the bundle while this process goes on. */
+function running(
+  args: readonly string[],
+): Promise<{ status: number | null; stdout: string; stderr: string }> {
+  const child = spawn(process.execPath, [SHOOTDOWN, ...args]);
+  let [stdout, stderr] = ['', ''];
+  child.stdout.on('data', (data) => {
+    stdout += data;
+  });
+  child.stderr.on('data', (data) => {
+    stderr += data;
+  });
+  return new Promise((resolve) => child.on('close', (status) => resolve({ status, stdout, stderr })));
+}
+
+/** An executable that stands in for QEMU. */
+function impostor(script: string): string {
+  const path = file('qemu');
+  writeFileSync(path, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+  return path;
+}
+
+const VERSION = 'if [ "$1" = --version ]; then echo "QEMU emulator version 7.2.1"; exit; fi';
+
+describe.skipIf(!haveQemu())('breakages of a running machine', () => {
+  it('QEMU killed while it is audited', async () => {
+    await withMachine(SMALL, async ({ qemu, qtest }) => {
+      const [proxy, server] = await between(
+        qtest,
+        /b64read/,
+        once(() => process.kill(qemu.pid, 'SIGKILL')),
+      );
+      const { status, stderr } = await running(['audit', '--host', `qtest:${proxy}`]);
+      server.close();
+      expect(stderr).toMatch(
+        /^shootdown: qtest:.*: QEMU closed the connection: it has ended, or was ended\n$/,
+      );
+      expect(status).toBe(1);
+      expect((await qemu.ended).status).toBe(128 + 9);
+    });
+    expectNothingLeft();
+  });
+
+  it('QEMU killed at the second write of apply', async () => {
+    await withMachine(SMALL, async (machine) => {
+      await connected(machine, driveAll);
+      let writes = 0;
+      const [proxy, server] = await between(machine.qtest, /writew/, () => {
+        if (++writes === 2) process.kill(machine.qemu.pid, 'SIGKILL');
+      });
+      const journal = file('journal');
+      const { status, stdout, stderr } = await running([
+        ...['apply', '--host', `qtest:${proxy}`, '--journal', journal],
+      ]);
+      server.close();
+      expect(status, stdout + stderr).toBe(3);
+      expect(stdout).toMatch(/QEMU closed the\s+connection/);
+      expect(stderr).toContain(journal);
+      expect(readFileSync(journal, 'utf8')).toContain('shootdown.journal/1');
+    });
+    expectNothingLeft();
+  });
+
+  it('the connection cut in the middle, QEMU alive: the next run goes on', async () => {
+    await withMachine(SMALL, async (machine) => {
+      const [proxy, server] = await between(machine.qtest, /b64read/, (cut) => cut());
+      const cut = await running(['audit', '--host', `qtest:${proxy}`]);
+      server.close();
+      expect(cut.stderr).toMatch(/QEMU closed the connection/);
+      expect(cut.status).toBe(1);
+      expect(shootdown(['audit', '--host', `qtest:${machine.qtest}`, '--json']).stderr).toBe('');
+    });
+    expectNothingLeft();
+  });
+
+  it('two at a time', async () => {
+    await withMachine(SMALL, (machine) =>
+      connected(machine, async () => {
+        const error = await refusal(openQtest(machine.qtest, { timeoutMs: 300 }));
+        expect(error.code).toBe('timeout');
+        expect(error.message).toMatch(/QEMU hangs, or serves another client/);
+      }),
+    );
+  });
+
+  it('a machine that is stopped, not dead', async () => {
+    await withMachine(SMALL, async ({ qemu, qtest }) => {
+      process.kill(qemu.pid, 'SIGSTOP');
+      expect((await refusal(openQtest(qtest, { timeoutMs: 300 }))).code).toBe('timeout');
+    });
+    expectNothingLeft();
+  });
+
+  it('the supervisor killed', async () => {
+    await withMachine(SMALL, async ({ qemu, stop }) => {
+      const supervisor = readFileSync(`/proc/${qemu.pid}/stat`, 'latin1').split(' ')[3];
+      process.kill(Number(supervisor), 'SIGKILL');
+      await stop();
+      expect((await qemu.ended).status).toBe(128 + 9);
+    });
+    expectNothingLeft();
+  });
+
+  it('the wrong socket', async () => {
+    await withMachine(SMALL, async ({ qemu, qtest }) => {
+      qemu.qmp.close();
+      await sleep(50);
+      const asQtest = shootdown(['audit', '--host', `qtest:${qemu.path('qmp')}`]);
+      expect(asQtest.stderr).toMatch(/this is a QMP socket: name that of -qtest/);
+      expect(asQtest.status).toBe(1);
+      const error = await refusal(Qmp.connect(qtest, { timeoutMs: 1000 }));
+      expect(error.message).toMatch(/no QMP socket/);
+    });
+    expectNothingLeft();
+  });
+
+  it('commands that QEMU refuses', async () => {
+    await withMachine(SMALL, async ({ qemu }) => {
+      const error = await refusal(qemu.qmp.execute('no-such-command'));
+      expect(error.code).toBe('unsupported');
+      expect(error.message).toMatch(
+        /QEMU refuses no-such-command: The command no-such-command has not been found/,
+      );
+      expect((await refusal(qemu.qmp.nextEvent('NEVER', 50))).code).toBe('timeout');
+      const shutdown = qemu.qmp.nextEvent('SHUTDOWN', 5000);
+      await qemu.qmp.execute('quit');
+      expect((await shutdown).data).toMatchObject({ guest: false });
+      expect((await qemu.ended).status).toBe(0);
+      await sleep(20);
+      expect((await refusal(qemu.qmp.human('info pci'))).message).toMatch(/QEMU closed the connection/);
+    });
+    expectNothingLeft();
+  });
+});
+
+describe.skipIf(!haveQemu())('breakages at the start', () => {
+  const start = (binary: string, startTimeoutMs = 5000) =>
+    startQemu({ binary, startTimeoutMs, args: () => ['-machine', 'none', '-display', 'none'] });
+
+  it('no QEMU', async () => {
+    const before = process.env['PATH'];
+    process.env['PATH'] = folder;
+    try {
+      const error = await refusal(startMachine(SMALL));
+      expect(error.code).toBe('not-found');
+      expect(error.message).toBe('qemu-system-x86_64 is not installed: apt-get install qemu-system-x86');
+    } finally {
+      process.env['PATH'] = before;
+    }
+    expectNothingLeft();
+  });
+
+  it('an old QEMU, and something else', async () => {
+    const old = await refusal(start(impostor('echo "QEMU emulator version 5.2.0 (Debian 1:5.2)"')));
+    expect(old.code).toBe('unsupported');
+    expect(old.message).toMatch(/is version 5\.2: 7\.2 or newer is needed/);
+    expect((await refusal(start(impostor('echo hello')))).message).toMatch(/does not say a version/);
+    expect((await refusal(start(impostor('exit 3')))).message).toMatch(/--version failed/);
+    expectNothingLeft();
+  });
+
+  it('QEMU that ends at once says why', async () => {
+    const error = await refusal(startQemu({ args: () => ['-device', 'no-such-device'] }));
+    expect(error.code).toBe('io');
+    expect(error.message).toMatch(/ended with status 1 .*'no-such-device' is not a valid device model name/);
+    expectNothingLeft();
+  });
+
+  it('QEMU that never answers', async () => {
+    const error = await refusal(
+      start(impostor(`${VERSION}\necho "thinking ($0)" >&2; exec sleep 60 "$0"`), 300),
+    );
+    expect(error.code).toBe('io');
+    const silent = await refusal(start(impostor(`${VERSION}\necho thinking >&2; exec sleep 60`), 300));
+    expect(silent.code).toBe('timeout');
+    expect(silent.message).toBe('QEMU does not answer within 300 ms: thinking');
+    expectNothingLeft();
+  });
+
+  it('a folder for temporary files that is too long for sockets', async () => {
+    const long = join(folder, 'x'.repeat(100));
+    const before = process.env['TMPDIR'];
+    const { mkdirSync } = await import('node:fs');
+    mkdirSync(long);
+    process.env['TMPDIR'] = long;
+    try {
+      expect((await refusal(startMachine(SMALL))).message).toMatch(/choose a shorter TMPDIR/);
+    } finally {
+      process.env['TMPDIR'] = before;
+    }
+    expect(readdirSync(long)).toEqual([]);
+    expectNothingLeft();
+  });
+
+  it.each(['SIGKILL', 'SIGTERM', 'SIGINT'] as const)(
+    'the program that started it ended by %s',
+    async (signal) => {
+      const main = file('main.mjs');
+      await build({
+        stdin: {
+          contents: `
+          import { startMachine } from './src/lab/machine-start.js';
+          const { qemu } = await startMachine(${JSON.stringify(SMALL)});
+          console.log(qemu.pid + ' ' + qemu.folder);
+          await new Promise((resolve) => setTimeout(resolve, 60_000));`,
+          resolveDir: join(import.meta.dirname, '..'),
+          loader: 'ts',
+        },
+        ...{ outfile: main, bundle: true, platform: 'node', format: 'esm', logLevel: 'warning' },
+      });
+      const child = spawn(process.execPath, [main], { stdio: ['ignore', 'pipe', 'inherit'] });
+      const line = await new Promise<string>((resolve) =>
+        child.stdout.once('data', (data) => resolve(String(data))),
+      );
+      const [pid, private_] = line.trim().split(' ') as [string, string];
+      expect(existsSync(`/proc/${pid}`) && existsSync(private_)).toBe(true);
+      child.kill(signal);
+      for (let i = 0; i < 100 && (processes().length > 0 || existsSync(private_)); i++) await sleep(20);
+      expectNothingLeft();
+    },
+  );
+});
