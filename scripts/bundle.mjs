@@ -1,7 +1,8 @@
-// Bundles the executable and the library into dist/.
-import { chmodSync, mkdirSync, readFileSync } from 'node:fs';
+// Bundles the executable and the library into dist/, with the licenses of what is in them.
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { licenseTexts } from './licenses.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
@@ -19,10 +20,11 @@ export async function bundle() {
     format: 'esm',
     define: { SHOOTDOWN_VERSION: JSON.stringify(version) },
     legalComments: 'none',
+    metafile: true,
     logLevel: 'warning',
   };
   mkdirSync(`${root}/dist`, { recursive: true });
-  await Promise.all([
+  const bundles = await Promise.all([
     build({
       ...common,
       entryPoints: ['src/cli/main.ts'],
@@ -36,5 +38,7 @@ export async function bundle() {
       banner: { js: REQUIRE_BANNER },
     }),
   ]);
+  const inputs = bundles.flatMap(({ metafile }) => Object.keys(metafile.inputs));
+  writeFileSync(`${root}/dist/THIRD-PARTY-LICENSES.txt`, licenseTexts(inputs));
   chmodSync(`${root}/dist/shootdown.mjs`, 0o755);
 }

@@ -4,11 +4,28 @@ export { openDump } from './host/dump.js';
 export type { FunctionFacts, MachineFacts } from './host/facts.js';
 export type { Host, HostActions, Width } from './host/port.js';
 export { type Machine, type ScanOptions, scan } from './host/scan.js';
-export { openSysfs } from './host/sysfs.js';
+export { openSysfs, type SysfsOptions } from './host/sysfs.js';
 export { ConfigImage, type ConfigRange, type VisibleBytes } from './pci/config-image.js';
 export { type DecodeOptions, decodeFunction, decodeSteps } from './pci/decode.js';
 export { type ErrorCode, ShootdownError } from './pci/error.js';
-export { type PciFunction, type Presence, type Seen, seen } from './pci/function.js';
+export type {
+  AdvancedFeatures,
+  Aer,
+  Bridge,
+  CapabilityEntry,
+  DecodeNote,
+  Express,
+  ExpressType,
+  Msi,
+  Msix,
+  PciFunction,
+  PowerManagement,
+  PowerState,
+  Presence,
+  Seen,
+  Sriov,
+} from './pci/function.js';
+export { seen } from './pci/function.js';
 export {
   type IdSelector,
   matchesId,
@@ -34,6 +51,8 @@ export {
   type FunctionResult,
   functionResults,
   type Journal,
+  type JournalEnd,
+  type JournalHeader,
   type JournalRecord,
   type JournalSink,
   memorySink,
@@ -43,9 +62,25 @@ export {
 export { fileSink } from './quiesce/journal-file.js';
 export { type PerformOptions, perform } from './quiesce/perform.js';
 export { makePlan, type PlanOptions } from './quiesce/plan.js';
-export { type Plan, parsePlan, type Step } from './quiesce/plan-data.js';
-export { type Place, type Policy, type PolicyRule, parsePolicy } from './quiesce/policy.js';
-export { type RestoreEntry, type RestoreOptions, restore } from './quiesce/restore.js';
+export {
+  type Plan,
+  parsePlan,
+  type ResetStep,
+  type Skipped,
+  type Step,
+  type UnbindStep,
+  type WaitStep,
+  type WriteStep,
+} from './quiesce/plan-data.js';
+export {
+  type Place,
+  type Policy,
+  type PolicyAction,
+  type PolicyMatch,
+  type PolicyRule,
+  parsePolicy,
+} from './quiesce/policy.js';
+export { type RestoreEntry, type RestoreOptions, type RestoreOutcome, restore } from './quiesce/restore.js';
 export {
   deviceShootdown,
   performPlan,
@@ -55,5 +90,13 @@ export {
 } from './quiesce/shootdown.js';
 export { type JournalVerdict, type Verdict, verdictOf } from './quiesce/verdict.js';
 export { auditJson } from './report/audit-json.js';
-export { createMachine, type JumpResult, type SimMachine } from './sim/index.js';
+export {
+  createMachine,
+  type FunctionDescription,
+  type JumpOptions,
+  type JumpResult,
+  type MachineDescription,
+  type MachineOptions,
+  type SimMachine,
+} from './sim/index.js';
 export { VERSION } from './version.js';

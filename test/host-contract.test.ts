@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { openDump } from '../src/host/dump.js';
 import { openSysfs } from '../src/host/sysfs.js';
 import { describeHostContract } from './host-contract.js';
-import { encodeFunction } from './support/encode.js';
+import { encodeFunction, formatDump } from './support/encode.js';
 import { buildFakeSysfs, type FakeFunction } from './support/fake-sysfs.js';
 
 const nic = encodeFunction({
@@ -62,16 +62,10 @@ describeHostContract('sysfs with one file open at a time', async () => {
 describeHostContract('dump', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'shootdown-dump-'));
   const path = join(folder, 'machine.txt');
-  writeFileSync(path, FUNCTIONS.map((f) => `${f.slot} device\n${hexDump(f.config)}\n`).join('\n'));
+  writeFileSync(
+    path,
+    formatDump(FUNCTIONS.map(({ slot, config }) => ({ slot, bytes: config, title: 'device' }))),
+  );
   const cleanUp = () => rmSync(folder, { recursive: true, force: true });
   return { host: await openDump(path), ...EXPECTED, cleanUp };
 });
-
-function hexDump(bytes: Uint8Array): string {
-  const rows: string[] = [];
-  for (let at = 0; at < bytes.length; at += 16) {
-    const row = [...bytes.subarray(at, at + 16)].map((byte) => byte.toString(16).padStart(2, '0'));
-    rows.push(`${at.toString(16).padStart(bytes.length > 256 ? 3 : 2, '0')}: ${row.join(' ')}`);
-  }
-  return rows.join('\n');
-}

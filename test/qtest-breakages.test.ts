@@ -157,7 +157,7 @@ describe.skipIf(!haveQemu())('breakages of a running machine', () => {
       expect(status, stdout + stderr).toBe(3);
       expect(stdout).toMatch(/QEMU closed the\s+connection/);
       expect(stderr).toContain(journal);
-      expect(readFileSync(journal, 'utf8')).toContain('shootdown.journal/1');
+      expect(readFileSync(journal, 'utf8')).toContain('shootdown.journal-file/1');
     });
     expectNothingLeft();
   });

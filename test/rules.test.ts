@@ -53,7 +53,7 @@ const BANS: readonly Ban[] = [
     pattern: /\bMath\.random\b|\brandom(UUID|Bytes|Int)\b|\bgetRandomValues\b/,
     but: /^cli\//,
   },
-  { what: 'the console', pattern: /(?<![.\w])console\s*\.\s*\w/ },
+  { what: 'the console', pattern: /(?<![.\w])console\s*\.\s*\w+\s*\(/ },
   { what: 'the standard streams', pattern: /\bprocess\.(stdout|stderr|stdin)\b/, but: /^cli\// },
   { what: 'the exit', pattern: /\bprocess\.(exit|abort|kill|reallyExit)\b/, but: /^cli\/main\.ts$/ },
   { what: 'exporting everything', pattern: /\bexport\s+\*/ },

@@ -1,5 +1,6 @@
 import { createColors } from 'picocolors';
 import type { Style } from '../report/table.js';
+import type { ExitStatus } from './exit.js';
 
 /** Where a command reads its surroundings and writes what it has to say. */
 export interface Io {
@@ -10,10 +11,16 @@ export interface Io {
   err(text: string): void;
   /** Shown on a terminal only, on one line that the next output clears. */
   progress(what: string): (done: number, total: number) => void;
+  /** What is being done, likewise. */
+  status(text: string): void;
   /** Aborts when the user or the system asks to stop. */
   readonly signal: AbortSignal;
 }
 
+/** Performs the one command that was given; what it resolves to becomes the exit status. */
+export type Run = (action: (io: Io) => Promise<ExitStatus>) => Promise<void>;
+
+/** Functions from which on progress is shown. */
 const PROGRESS_FROM = 200;
 
 export function processIo(signal: AbortSignal): Io {
@@ -41,6 +48,12 @@ export function processIo(signal: AbortSignal): Io {
     },
     err(text) {
       clear();
+      stderr.write(text);
+    },
+    status(text) {
+      if (!stderr.isTTY) return;
+      clear();
+      shown = true;
       stderr.write(text);
     },
     progress(what) {

@@ -5,7 +5,7 @@ import { ShootdownError } from '../pci/error.js';
 const NAME = /^journal-.*\.ndjson$/;
 
 /** Where journals go that are not told where: the system's folder for root, the user's own otherwise. */
-export function journalFolder(env: NodeJS.ProcessEnv): string {
+function journalFolder(env: NodeJS.ProcessEnv): string {
   if (env['STATE_DIRECTORY']) return env['STATE_DIRECTORY'];
   if (process.getuid?.() === 0) return '/var/lib/shootdown';
   return join(env['XDG_STATE_HOME'] ?? join(env['HOME'] ?? '.', '.local/state'), 'shootdown');

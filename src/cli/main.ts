@@ -1,6 +1,6 @@
 import { CommanderError } from 'commander';
 import { ShootdownError } from '../pci/error.js';
-import { printable } from '../quiesce/policy.js';
+import { printable } from '../pci/printable.js';
 import { EXIT, exitOf } from './exit.js';
 import { processIo } from './io.js';
 import { makeProgram } from './program.js';

@@ -6,11 +6,10 @@ import { demoCommand } from './commands/demo.js';
 import { labCommand } from './commands/lab.js';
 import { planCommand } from './commands/plan.js';
 import { restoreCommand } from './commands/restore.js';
-import type { ExitStatus } from './exit.js';
-import type { Io } from './io.js';
+import type { Run } from './io.js';
 
 /** The whole command line; `run` performs the one command that was given. */
-export function makeProgram(run: (action: (io: Io) => Promise<ExitStatus>) => Promise<void>): Command {
+export function makeProgram(run: Run): Command {
   const program = new Command('shootdown')
     .description(
       'Makes a kexec jump safe: finds, stops and verifies PCI functions that could hit the next kernel.',

@@ -1,4 +1,4 @@
-import { slotKey } from './dump-store.js';
+import { slotKey } from '../pci/slot.js';
 
 export const BLANK = 0x20;
 const TAB = 0x09;
@@ -89,7 +89,7 @@ export function parseHeader(bytes: Uint8Array, from: number, end: number): Heade
   const device = hexAt(bytes, at + 3) * 16 + hexAt(bytes, at + 4);
   const fn = hexAt(bytes, at + 6);
   if (bus > 0xff || device > 0xff || fn > 15) return undefined;
-  const key = device > 0x1f || fn > 7 ? -1 : slotKey(domain, bus, device, fn);
+  const key = device > 0x1f || fn > 7 ? -1 : slotKey({ domain, bus, device, function: fn });
   return { key, proper: isTitle(bytes, at + 8, end) };
 }
 

@@ -1,4 +1,4 @@
-import { compareSlots, formatSlot, hex, type Slot } from '../pci/slot.js';
+import { compareSlots, hex, type Slot, slotOfKey } from '../pci/slot.js';
 import type { DumpBlock, DumpedFunction } from './dump-block.js';
 import type { DumpNotes } from './dump-notes.js';
 
@@ -98,21 +98,6 @@ export class DumpStore {
     kept.set(bytes);
     return kept;
   }
-}
-
-/** A slot as one number, which is exact for any domain. */
-export function slotKey(domain: number, bus: number, device: number, fn: number): number {
-  return domain * 0x1_0000 + bus * 256 + device * 8 + fn;
-}
-
-export function slotOfKey(key: number): Slot {
-  const low = key % 0x1_0000;
-  return formatSlot({
-    domain: Math.floor(key / 0x1_0000),
-    bus: low >> 8,
-    device: (low >> 3) & 0x1f,
-    function: low & 7,
-  });
 }
 
 function missing(block: DumpBlock): string {

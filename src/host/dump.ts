@@ -1,6 +1,7 @@
 import { type FileHandle, open } from 'node:fs/promises';
-import type { VisibleBytes } from '../pci/config-image.js';
+import { type VisibleBytes, visibleFor } from '../pci/config-image.js';
 import { ShootdownError } from '../pci/error.js';
+import { printable } from '../pci/printable.js';
 import { hex, type Slot } from '../pci/slot.js';
 import type { DumpContents, DumpedFunction } from './dump-block.js';
 import { DumpParser } from './dump-parser.js';
@@ -41,7 +42,7 @@ export async function readDump(
 }
 
 /** The host of a dump that was parsed. Throws `bad-input` if it has no functions. */
-export function dumpHost(name: string, contents: DumpContents): Host {
+function dumpHost(name: string, contents: DumpContents): Host {
   if (contents.functions.size === 0) throw new ShootdownError('bad-input', noFunctions(name, contents));
   return new DumpHost(`dump:${name}`, contents);
 }
@@ -66,8 +67,7 @@ class DumpHost implements Host {
   }
 
   async visibleBytes(slot: Slot): Promise<VisibleBytes> {
-    const { length } = this.#get(slot);
-    return length <= 64 ? 64 : length <= 256 ? 256 : 4096;
+    return visibleFor(this.#get(slot).length);
   }
 
   async read(slot: Slot, offset: number, width: Width): Promise<number> {
@@ -155,8 +155,4 @@ function fileError(path: string, error: unknown): ShootdownError {
     });
   }
   return new ShootdownError('io', `${name} cannot be read (${String(code ?? error)})`, { cause: error });
-}
-
-function printable(path: string): string {
-  return path.replaceAll(/[\x00-\x1f\x7f-\x9f]/g, '?');
 }

@@ -12,7 +12,7 @@ export function namesFor(wanted: Iterable<NamedIds>, places: readonly string[] =
 }
 
 /** The bytes of the first `pci.ids` that can be read; none at all if there is none. */
-export function readPciIds(places: readonly string[] = PLACES): Uint8Array {
+function readPciIds(places: readonly string[]): Uint8Array {
   for (const path of places) {
     try {
       const stat = statSync(path);

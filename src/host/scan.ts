@@ -1,7 +1,7 @@
 import { ConfigImage } from '../pci/config-image.js';
 import { absent, decodeSteps } from '../pci/decode.js';
 import { ShootdownError } from '../pci/error.js';
-import type { PciFunction } from '../pci/function.js';
+import { type PciFunction, readsAsVirtual } from '../pci/function.js';
 import { type Slot, slotParts } from '../pci/slot.js';
 import { buildTopology, type Topology } from '../pci/topology.js';
 import type { FunctionFacts, MachineFacts } from './facts.js';
@@ -57,11 +57,6 @@ export async function scan(host: Host, options: ScanOptions = {}): Promise<Machi
     machineFacts,
     notes: [...host.notes, ...notes],
   };
-}
-
-/** A virtual function reads vendor ID ffff: the system has its ids from the physical one. */
-function readsAsVirtual(fn: PciFunction): boolean {
-  return fn.presence === 'present' && fn.vendor === 0xffff;
 }
 
 async function scanFunction(

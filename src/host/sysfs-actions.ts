@@ -5,7 +5,7 @@ import { NEEDS_FLAG, sysfsError } from './sysfs-error.js';
 import {
   attempt,
   PROC_SUPER_MAGIC,
-  printable,
+  printableName,
   readAttribute,
   SYSFS_MAGIC,
   type SysfsFiles,
@@ -34,7 +34,7 @@ export function sysfsActions(sources: ActionSources): HostActions {
       if (bound !== driver)
         throw refused(
           slot,
-          `it is bound to ${bound ? printable(bound) : 'no driver'}, not to ${printable(driver)}`,
+          `it is bound to ${bound ? printableName(bound) : 'no driver'}, not to ${printableName(driver)}`,
         );
       await act(
         sources,
@@ -47,8 +47,10 @@ export function sysfsActions(sources: ActionSources): HostActions {
     bind: async (slot, driver) => {
       pathOf(slot);
       // The name comes from a plan or a journal, and becomes part of a path.
-      if (driver === '.' || driver === '..' || driver.includes('/') || driver !== printable(driver))
-        throw new ShootdownError('usage', `${slot}: ${printable(driver)} is no name of a driver`, { slot });
+      if (driver === '.' || driver === '..' || driver.includes('/') || driver !== printableName(driver))
+        throw new ShootdownError('usage', `${slot}: ${printableName(driver)} is no name of a driver`, {
+          slot,
+        });
       await act(
         sources,
         slot,

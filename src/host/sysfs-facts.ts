@@ -1,6 +1,6 @@
 import { parseSlot, type Slot } from '../pci/slot.js';
 import type { FunctionFacts } from './facts.js';
-import { attempt, printable, readAttribute, type SysfsFiles } from './sysfs-files.js';
+import { attempt, printableName, readAttribute, type SysfsFiles } from './sysfs-files.js';
 import type { SlotEntry } from './sysfs-tree.js';
 
 export interface FactSources {
@@ -128,7 +128,7 @@ class SysfsFacts implements Known {
   get driver(): Known['driver'] {
     return this.#once('driver', () => {
       const driver = this.#link('driver');
-      return driver ? printable(driver) : this.#hasLinks ? null : undefined;
+      return driver ? printableName(driver) : this.#hasLinks ? null : undefined;
     });
   }
 

@@ -1,5 +1,8 @@
 import { spawn } from 'node:child_process';
 import * as fs from 'node:fs';
+import { printable } from '../pci/printable.js';
+
+const NAME_MAX = 256;
 
 /**
  * The system calls that the sysfs host makes; every method throws an errno exception. Tests pass others in.
@@ -91,7 +94,7 @@ export function readAttribute(files: SysfsFiles, path: string): string {
   const fd = files.open(path, 'read');
   try {
     const length = files.pread(fd, attributeBuffer, attributeBuffer.length, 0);
-    return printable(attributeBuffer.toString('utf8', 0, length).trim());
+    return printableName(attributeBuffer.toString('utf8', 0, length).trim());
   } finally {
     files.close(fd);
   }
@@ -136,11 +139,9 @@ export function readLines(files: SysfsFiles, path: string): string[] {
     .filter((line) => line !== '');
 }
 
-/** Control characters, line separators and direction marks would reach a terminal and do something there. */
-const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g;
-
-export function printable(text: string): string {
-  return text.replace(UNPRINTABLE, '?').slice(0, 256);
+/** As `printable`, and no longer than a name in sysfs needs to be. */
+export function printableName(text: string): string {
+  return printable(text).slice(0, NAME_MAX);
 }
 
 /** The `code` of an errno exception: `ENOENT`, …; empty for anything else. */

@@ -1,6 +1,6 @@
 import { parseSlot, type Slot } from '../pci/slot.js';
 import type { FunctionFacts } from './facts.js';
-import { attempt, printable, readAttribute, readLines, type SysfsFiles } from './sysfs-files.js';
+import { attempt, printableName, readAttribute, readLines, type SysfsFiles } from './sysfs-files.js';
 import { type Mount, mountOf, readMounts, unescapeOctal } from './sysfs-mounts.js';
 import type { SysfsTree } from './sysfs-tree.js';
 
@@ -188,7 +188,7 @@ class Finder {
 
   #cannotTell(hold: Hold, what: string): void {
     const thing = { root: 'the root file system', swap: 'swap', console: 'the console' }[hold];
-    this.notes.add(`${thing} is on ${printable(what)}: which function carries it cannot be told`);
+    this.notes.add(`${thing} is on ${printableName(what)}: which function carries it cannot be told`);
   }
 
   #real(path: string): string | undefined {

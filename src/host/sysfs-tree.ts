@@ -6,7 +6,7 @@ import {
   attempt,
   errnoCode,
   PROC_SUPER_MAGIC,
-  printable,
+  printableName,
   readLines,
   SYSFS_MAGIC,
   type SysfsFiles,
@@ -33,7 +33,7 @@ export interface SysfsRoots {
 
 export function locateTree(files: SysfsFiles, roots: SysfsRoots): SysfsTree {
   const root = resolve(roots.root ?? '/sys');
-  const name = `sysfs:${printable(root)}`;
+  const name = `sysfs:${printableName(root)}`;
   const devices = findDevices(files, root);
   if (devices === undefined) throw noFunctions(files, root, name);
   const real = files.fileSystem(devices) === SYSFS_MAGIC;
@@ -68,8 +68,10 @@ function noFunctions(files: SysfsFiles, root: string, name: string): ShootdownEr
   try {
     files.readdir(root);
   } catch (cause) {
-    const code = errnoCode(cause) === 'EACCES' ? 'no-permission' : 'not-found';
-    return new ShootdownError(code, `${name}: ${errnoCode(cause)}`, { cause });
+    const errno = errnoCode(cause);
+    return errno === 'EACCES'
+      ? new ShootdownError('no-permission', `${name}: not allowed to read this folder (${errno})`, { cause })
+      : new ShootdownError('not-found', `${name}: no folder that can be read (${errno})`, { cause });
   }
   return new ShootdownError(
     'not-found',
@@ -95,7 +97,7 @@ export function listSlots(
     const slot = parseSlot(name);
     if (slot === undefined || been.has(slot)) {
       note(
-        `${tree.devices}/${printable(name)} ${slot ? 'names a function a second time' : 'is no PCI function'}`,
+        `${tree.devices}/${printableName(name)} ${slot ? 'names a function a second time' : 'is no PCI function'}`,
       );
       continue;
     }

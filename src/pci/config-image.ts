@@ -1,6 +1,11 @@
 /** How far a host can see into a function's configuration space, in bytes. */
 export type VisibleBytes = 64 | 256 | 4096;
 
+/** The smallest view that holds this many bytes. */
+export function visibleFor(length: number): VisibleBytes {
+  return length <= 64 ? 64 : length <= 256 ? 256 : 4096;
+}
+
 /** A stretch of configuration space, in bytes. */
 export interface ConfigRange {
   readonly offset: number;
@@ -24,8 +29,7 @@ export class ConfigImage {
 
   /** An image of which every byte is known. */
   static of(bytes: Uint8Array): ConfigImage {
-    const visible: VisibleBytes = bytes.length <= 64 ? 64 : bytes.length <= 256 ? 256 : 4096;
-    const image = new ConfigImage(visible);
+    const image = new ConfigImage(visibleFor(bytes.length));
     image.set(0, bytes);
     return image;
   }
@@ -39,6 +43,7 @@ export class ConfigImage {
     this.#known.fill(1, offset, offset + length);
   }
 
+  /** Whether every byte of a range is known. */
   has(offset: number, length: number): boolean {
     if (offset < 0 || offset + length > this.visible) return false;
     for (let at = offset; at < offset + length; at++) if (this.#known[at] !== 1) return false;

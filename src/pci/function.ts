@@ -142,6 +142,11 @@ export interface PciFunction {
   readonly notes: readonly DecodeNote[];
 }
 
+/** There, and yet its vendor ID reads ffff: a virtual function, whose ids the system has from the physical one. */
+export function readsAsVirtual(fn: PciFunction): boolean {
+  return fn.presence === 'present' && fn.vendor === 0xffff;
+}
+
 /** The value if it was seen and is there. */
 export function seen<T>(value: Seen<T | null>): T | undefined {
   return value === 'unknown' || value === null ? undefined : value;

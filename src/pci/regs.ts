@@ -76,7 +76,6 @@ export const PCI_AF_STATUS_TP = 0x01;
 // Extended capabilities, PCIe 7.6
 export const PCI_EXT_CAP_START = 0x100;
 export const PCI_EXT_CAP_ID_ERR = 0x0001;
-export const PCI_EXT_CAP_ID_ARI = 0x000e;
 export const PCI_EXT_CAP_ID_SRIOV = 0x0010;
 
 // AER, PCIe 7.8.4

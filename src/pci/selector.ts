@@ -59,6 +59,7 @@ export function parseIdSelector(text: string): IdSelector {
   };
 }
 
+/** Whether a selector of `-s` names this slot. */
 export function matchesSlot(selector: SlotSelector, slot: Slot): boolean {
   const parts = slotParts(slot);
   return (
@@ -69,6 +70,7 @@ export function matchesSlot(selector: SlotSelector, slot: Slot): boolean {
   );
 }
 
+/** Whether a selector of `-d` names a function with these ids. */
 export function matchesId(selector: IdSelector, fn: Identity): boolean {
   const { class: wanted } = selector;
   if (wanted && (((fn.classCode >>> 8) ^ wanted.value) & wanted.mask) !== 0) return false;

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { compareSlots, formatSlot, hex, parseSlot, slotParts } from './slot.js';
+import { compareSlots, formatSlot, hex, parseSlot, slotKey, slotOfKey, slotParts } from './slot.js';
 
 const parts = fc.record({
   domain: fc.oneof(fc.integer({ min: 0, max: 0xffff }), fc.integer({ min: 0, max: 0xffff_ffff })),
@@ -17,6 +17,7 @@ describe('slots', () => {
         expect(slotParts(slot)).toEqual(of);
         expect(parseSlot(slot)).toBe(slot);
         expect(parseSlot(slot.toUpperCase())).toBe(slot);
+        expect(slotOfKey(slotKey(of))).toBe(slot);
       }),
     );
   });

@@ -31,11 +31,13 @@ export function parseSlot(text: string): Slot | undefined {
   });
 }
 
+/** The slot of an address whose parts are in range; they are not checked. */
 export function formatSlot(parts: SlotParts): Slot {
   const { domain, bus, device } = parts;
   return `${hex(domain, 4)}:${hex(bus, 2)}:${hex(device, 2)}.${parts.function}` as Slot;
 }
 
+/** A slot taken apart; the inverse of `formatSlot`. */
 export function slotParts(slot: Slot): SlotParts {
   const end = slot.length;
   return {
@@ -44,6 +46,22 @@ export function slotParts(slot: Slot): SlotParts {
     device: Number.parseInt(slot.slice(end - 4, end - 2), 16),
     function: Number(slot.slice(end - 1)),
   };
+}
+
+/** Domain and routing ID as one number, which is exact for any domain. */
+export function slotKey({ domain, bus, device, function: fn }: SlotParts): number {
+  return domain * 0x1_0000 + bus * 256 + device * 8 + fn;
+}
+
+/** The inverse of `slotKey`. */
+export function slotOfKey(key: number): Slot {
+  const routingId = key % 0x1_0000;
+  return formatSlot({
+    domain: Math.floor(key / 0x1_0000),
+    bus: routingId >> 8,
+    device: (routingId >> 3) & 0x1f,
+    function: routingId & 7,
+  });
 }
 
 /** Orders by domain, bus, device, function. */

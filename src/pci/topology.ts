@@ -1,6 +1,6 @@
 import type { PciFunction, Sriov } from './function.js';
 import { seen } from './function.js';
-import { compareSlots, type Slot, slotParts } from './slot.js';
+import { compareSlots, type Slot, slotKey, slotParts } from './slot.js';
 
 export interface TopologyNode {
   readonly function: PciFunction;
@@ -172,7 +172,7 @@ function depthOf(drafts: ReadonlyMap<Slot, Draft>, draft: Draft): number {
 
 function linkVirtualFunctions(drafts: ReadonlyMap<Slot, Draft>): void {
   const byId = new Map<number, Slot>();
-  for (const slot of drafts.keys()) byId.set(globalId(slot), slot);
+  for (const slot of drafts.keys()) byId.set(slotKey(slotParts(slot)), slot);
   for (const [slot, draft] of drafts) {
     const sriov = seen(draft.function.sriov);
     if (!sriov?.vfEnable || sriov.vfOffset === 0) continue;
@@ -195,8 +195,9 @@ function* virtualFunctions(
   { vfOffset, vfStride, numVfs }: Sriov,
   byId: ReadonlyMap<number, Slot>,
 ): Generator<Slot, void, void> {
-  const domain = slotParts(slot).domain * 0x1_0000;
-  const first = globalId(slot) + vfOffset;
+  const parts = slotParts(slot);
+  const domain = parts.domain * 0x1_0000;
+  const first = slotKey(parts) + vfOffset;
   const stride = Math.max(vfStride, 1);
   const last = Math.min(first + (numVfs - 1) * stride, domain + 0xffff);
   if (vfStride === 0 && numVfs > 1) return;
@@ -209,10 +210,4 @@ function* virtualFunctions(
   }
   // What claims more functions than there are must not cost more than there are.
   for (const [id, vf] of byId) if (id >= first && id <= last && (id - first) % stride === 0) yield vf;
-}
-
-/** Domain and routing ID as one number. */
-function globalId(slot: Slot): number {
-  const { domain, bus, device, function: fn } = slotParts(slot);
-  return domain * 0x1_0000 + bus * 256 + device * 8 + fn;
 }

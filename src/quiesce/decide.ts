@@ -1,6 +1,6 @@
 import type { FunctionFacts } from '../host/facts.js';
 import type { Machine } from '../host/scan.js';
-import type { PciFunction } from '../pci/function.js';
+import { type PciFunction, readsAsVirtual } from '../pci/function.js';
 import * as regs from '../pci/regs.js';
 import {
   type IdSelector,
@@ -104,7 +104,7 @@ function matches(compiled: Compiled, node: TopologyNode, facts: FunctionFacts, m
 }
 
 export function isVirtual({ physfn, function: fn }: TopologyNode): boolean {
-  return physfn !== null || (fn.presence === 'present' && fn.vendor === 0xffff);
+  return physfn !== null || readsAsVirtual(fn);
 }
 
 /** It holds one of these, or one of its virtual functions does, or one below it where it is no bridge (Intel VMD). */
@@ -125,7 +125,7 @@ function holdsAny(
  * Linux says which display firmware lit (`boot_vga`). Without that: a VGA controller with its decoding on, to
  * which every bridge above forwards the VGA addresses, as Linux's VGA arbiter looks for it.
  */
-export function isBootDisplay(fn: PciFunction, facts: FunctionFacts, topology: Topology): boolean {
+function isBootDisplay(fn: PciFunction, facts: FunctionFacts, topology: Topology): boolean {
   if (facts.bootVga !== undefined) return facts.bootVga;
   const decodes = regs.PCI_COMMAND_IO | regs.PCI_COMMAND_MEMORY;
   if (fn.classCode >>> 8 !== 0x0300 || (fn.command & decodes) !== decodes) return false;

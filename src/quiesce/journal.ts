@@ -1,8 +1,8 @@
 import * as v from 'valibot';
 import { ShootdownError } from '../pci/error.js';
 import { compareSlots, type Slot } from '../pci/slot.js';
+import { parseJson } from './parse-json.js';
 import { type Plan, planSchema, type Step } from './plan-data.js';
-import { parseJson } from './policy.js';
 import type { JournalVerdict } from './verdict.js';
 
 const OUTCOMES = [
@@ -19,31 +19,55 @@ const OUTCOMES = [
 ] as const;
 export type Outcome = (typeof OUTCOMES)[number];
 
-const word = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(0xffff));
-const recordSchema = v.strictObject({
-  step: v.pipe(v.number(), v.integer(), v.minValue(0)),
+/** What became of one step. */
+export interface JournalRecord {
+  /** The step's id. */
+  readonly step: number;
   /** The register just before the write, if that differs from what was scanned. */
-  before: v.optional(word),
+  readonly before?: number | undefined;
   /** The register as it was read back. */
-  after: v.optional(word),
+  readonly after?: number | undefined;
   /** Left out in the line that announces a `before` which differs. */
+  readonly outcome?: Outcome | undefined;
+  readonly detail?: string | undefined;
+}
+
+/** The first line of a journal: all that `restore` needs. */
+export interface JournalHeader {
+  readonly schema: 'shootdown.journal-file/1';
+  /** Version of the tool. */
+  readonly tool: string;
+  /** Time of day, ISO 8601. */
+  readonly started: string;
+  /** Of the kernel that ran, where that is known. */
+  readonly bootId?: string | undefined;
+  readonly plan: Plan;
+}
+
+const ENDS = ['complete', 'stopped', 'interrupted'] as const;
+/** How a run ended: with its last step, at a failure because the policy says so, or by a signal. */
+export type JournalEnd = (typeof ENDS)[number];
+
+const word = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(0xffff));
+/** @internal */
+export const recordSchema = v.strictObject({
+  step: v.pipe(v.number(), v.integer(), v.minValue(0)),
+  before: v.optional(word),
+  after: v.optional(word),
   outcome: v.optional(v.picklist(OUTCOMES)),
   detail: v.optional(v.string()),
 });
-export type JournalRecord = v.InferOutput<typeof recordSchema>;
 
-const headerSchema = v.strictObject({
-  schema: v.literal('shootdown.journal/1'),
+/** @internal */
+export const headerSchema = v.strictObject({
+  schema: v.literal('shootdown.journal-file/1'),
   tool: v.string(),
   started: v.string(),
-  /** Of the kernel that ran, where that is known. */
   bootId: v.optional(v.string()),
   plan: planSchema,
 });
-export type JournalHeader = v.InferOutput<typeof headerSchema>;
 
-const endSchema = v.strictObject({ end: v.picklist(['complete', 'stopped', 'interrupted']) });
-export type JournalEnd = v.InferOutput<typeof endSchema>['end'];
+const endSchema = v.strictObject({ end: v.picklist(ENDS) });
 
 /** What was really done. `end` is missing where the run was cut short. */
 export interface Journal {
@@ -79,17 +103,20 @@ export function outcomeOf(journal: Journal): ReadonlyMap<number, JournalRecord> 
  * its header was whole, when nothing had been written to any function yet. A torn last line is dropped.
  */
 export function parseJournal(text: string, name: string): Journal | undefined {
+  const foreign = () =>
+    new ShootdownError(
+      'bad-input',
+      `${name}: not a journal: name the file that apply left, not what it printed`,
+    );
   const lines = text.split('\n');
   const torn = lines.pop() ?? '';
   const first = lines.shift();
   if (first === undefined) {
-    if (torn === '' || torn.startsWith('{"schema":"shootdown.journal/1"'.slice(0, torn.length)))
+    if (torn === '' || torn.startsWith('{"schema":"shootdown.journal-file/1"'.slice(0, torn.length)))
       return undefined;
-    throw new ShootdownError('bad-input', `${name}: not a journal of shootdown`);
+    throw foreign();
   }
-  if (!first.startsWith('{"schema":"shootdown.journal/')) {
-    throw new ShootdownError('bad-input', `${name}: not a journal of shootdown`);
-  }
+  if (!first.startsWith('{"schema":"shootdown.journal-file/')) throw foreign();
   const header = parseJson(headerSchema, first, name, 'journal');
   const records: JournalRecord[] = [];
   let end: JournalEnd | undefined;
@@ -188,5 +215,3 @@ export function wroteAnything(journal: Journal): boolean {
     );
   });
 }
-
-export type { Plan };

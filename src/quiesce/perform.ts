@@ -52,7 +52,7 @@ export async function perform(host: Host, plan: Plan, options: PerformOptions): 
   checkPlan(plan, options.machine, host);
   const { bootId } = options.machine.machineFacts;
   const header = {
-    schema: 'shootdown.journal/1',
+    schema: 'shootdown.journal-file/1',
     tool: options.tool,
     started: options.started,
     ...(bootId === undefined ? {} : { bootId }),
@@ -91,7 +91,7 @@ async function performSteps(run: Run): Promise<JournalEnd> {
     if (end !== 'complete') break;
     at += await performNext(run, at);
     options.onProgress?.(at, steps.length);
-    if (at % YIELD_EVERY < 1) await options.clock.sleep(0);
+    if (at % YIELD_EVERY === 0) await options.clock.sleep(0);
   }
   return end;
 }

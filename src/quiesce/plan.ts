@@ -201,7 +201,7 @@ function reasonToKeepDriver(
 const CARRIES_ROOT: readonly number[] = [0x01, 0x02, 0x0c];
 
 /** A bridge, or what stands for one: behind Intel VMD functions hang below an endpoint. */
-export const hasBelow = (node: TopologyNode): boolean => isBridge(node.function) || node.children.length > 0;
+const hasBelow = (node: TopologyNode): boolean => isBridge(node.function) || node.children.length > 0;
 
 function releaseSteps({ node, facts, decision }: Target): DraftStep[] {
   const base = { slot: node.function.slot, rule: decision.rule, reason: decision.reason };

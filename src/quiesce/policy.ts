@@ -1,7 +1,7 @@
 import * as v from 'valibot';
-import { ShootdownError } from '../pci/error.js';
 import { parseIdSelector, parseSlotSelector } from '../pci/selector.js';
 import { HAZARDS } from './hazards.generated.js';
+import { parseJson } from './parse-json.js';
 
 /** Where a shootdown happens: from the old kernel's userspace, between the kernels, or in the new one's initramfs. */
 export type Place = 'before' | 'between' | 'after';
@@ -15,6 +15,53 @@ const ACTIONS = {
   reset: 'before the jump: unbind its driver, reset it, then gate',
 } as const;
 export type PolicyAction = keyof typeof ACTIONS;
+
+/** What a rule looks at; all keys that are given must match. `policies/README.md` explains each. */
+export interface PolicyMatch {
+  /** As `lspci -s`. */
+  readonly slot?: string | undefined;
+  /** As `lspci -d`. */
+  readonly id?: string | undefined;
+  /** The first 2, 4 or 6 hexadecimal digits of the class code. */
+  readonly class?: string | undefined;
+  readonly headerType?: 'normal' | 'bridge' | 'cardbus' | undefined;
+  /** Its name, `*` for part of it; `null` for none. */
+  readonly driver?: string | null | undefined;
+  /** No bridge above it. */
+  readonly rootBus?: boolean | undefined;
+  /** The display that firmware lit. */
+  readonly bootDisplay?: boolean | undefined;
+  readonly holds?: readonly ('root' | 'swap' | 'console')[] | undefined;
+  /** An SR-IOV virtual function. */
+  readonly vf?: boolean | undefined;
+}
+
+export interface PolicyRule {
+  readonly id: string;
+  readonly match: PolicyMatch;
+  readonly action: PolicyAction;
+  /** Without it, in all places. */
+  readonly at?: readonly Place[] | undefined;
+  readonly reason: string;
+  readonly source?: string | undefined;
+  /** The id of a hazard. */
+  readonly hazard?: string | undefined;
+}
+
+/**
+ * Which functions may be touched, how, and within what bounds. Rules are tried in order; the first that matches
+ * decides. Schema `shootdown.policy/1`.
+ */
+export interface Policy {
+  readonly $schema?: string | undefined;
+  readonly schema: 'shootdown.policy/1';
+  readonly name: string;
+  readonly description?: string | undefined;
+  readonly rules: readonly PolicyRule[];
+  readonly otherwise: { readonly action: 'exempt' | 'gate'; readonly reason: string };
+  readonly bounds: { readonly pendingTimeoutMs: number; readonly stepTimeoutMs: number };
+  readonly onFailure: 'continue' | 'stop';
+}
 
 const selector = (parse: (text: string) => unknown) =>
   v.pipe(
@@ -70,6 +117,7 @@ const ruleSchema = v.strictObject({
   ),
 });
 
+/** @internal */
 export const policySchema = v.strictObject({
   $schema: v.optional(v.string()),
   schema: v.literal('shootdown.policy/1'),
@@ -100,51 +148,7 @@ export const policySchema = v.strictObject({
   onFailure: v.optional(v.picklist(['continue', 'stop'] as const), 'continue'),
 });
 
-/** Which functions may be touched, how, and within what bounds. Rules are tried in order; the first that matches decides. */
-export type Policy = v.InferOutput<typeof policySchema>;
-export type PolicyRule = Policy['rules'][number];
-
-/** Reads a policy from JSON text. `name` is what messages call it: the file's path. */
+/** Reads a policy from JSON text. `name` is what messages call it: the file's path. Throws `bad-input`. */
 export function parsePolicy(json: string, name: string): Policy {
   return parseJson(policySchema, json, name, 'policy');
-}
-
-/** Parses JSON against a schema; the error names the place in the file and what belongs there. */
-export function parseJson<S extends v.GenericSchema>(
-  schema: S,
-  json: string,
-  name: string,
-  what: string,
-): v.InferOutput<S> {
-  let value: unknown;
-  try {
-    value = JSON.parse(json);
-  } catch (cause) {
-    throw new ShootdownError('bad-input', `${name}: not JSON: ${printable((cause as Error).message)}`, {
-      cause,
-    });
-  }
-  const result = v.safeParse(schema, value);
-  if (result.success) return result.output;
-  const lines = result.issues.slice(0, 5).map((issue) => {
-    const path = v.getDotPath(issue);
-    return `${path === null ? 'the file as a whole' : path}: ${explain(issue)}`;
-  });
-  const more = result.issues.length - lines.length;
-  if (more > 0) lines.push(`and ${more} more`);
-  throw new ShootdownError('bad-input', printable(`${name}: not a valid ${what}: ${lines.join('; ')}`));
-}
-
-function explain(issue: v.BaseIssue<unknown>): string {
-  if (issue.type === 'strict_object' && issue.expected === 'never') return 'is not a key that is known here';
-  if (issue.received === 'undefined') return 'is missing';
-  if (issue.type === 'picklist' || issue.type === 'literal') {
-    return `is ${issue.received}, must be ${issue.expected ?? ''}`;
-  }
-  return issue.message;
-}
-
-/** Text from outside, fit for a terminal: control characters become `?`. */
-export function printable(value: string): string {
-  return value.replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g, '?');
 }

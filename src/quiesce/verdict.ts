@@ -23,6 +23,7 @@ export const intxAsserted = (fn: PciFunction): boolean => (fn.status & regs.PCI_
 /** Could raise INTx: it has a pin and nothing keeps it off. */
 export const intxFree = (fn: PciFunction): boolean => fn.interruptPin !== 0 && !intxDisabled(fn);
 
+/** The verdict that a function's registers give. Pure; what a driver or a bridge above does is not looked at. */
 export function verdictOf(fn: PciFunction): Verdict {
   if (fn.presence !== 'present') return 'unknown';
   if (intxAsserted(fn) && !intxDisabled(fn)) return 'live';

@@ -58,6 +58,11 @@ function functionJson({ node, facts, verdict, decision }: AuditedFunction): obje
     intxDisable: registers ? intxDisabled(fn) : null,
     intxAsserted: registers ? intxAsserted(fn) : null,
     interruptPin: registers ? fn.interruptPin : null,
+    capabilities: fn.capabilities.map(({ id, offset, extended }) => ({
+      id: hex(id, extended ? 4 : 2),
+      offset: hex(offset, extended ? 3 : 2),
+      extended,
+    })),
     msi: msi
       ? { enable: msi.enable, vectors: msi.vectors, is64bit: msi.is64bit, maskable: msi.perVectorMasking }
       : null,
@@ -67,7 +72,15 @@ function functionJson({ node, facts, verdict, decision }: AuditedFunction): obje
     powerState: powerState(fn, facts.powerState),
     express: express ? { type: express.type, version: express.version, flr: express.flr === true } : null,
     af: af ? { flr: af.flr, transactionsPending: af.transactionsPending === true } : null,
-    sriov: sriov ? { vfEnable: sriov.vfEnable, numVfs: sriov.numVfs, totalVfs: sriov.totalVfs } : null,
+    sriov: sriov
+      ? {
+          vfEnable: sriov.vfEnable,
+          numVfs: sriov.numVfs,
+          totalVfs: sriov.totalVfs,
+          vfOffset: sriov.vfOffset,
+          vfStride: sriov.vfStride,
+        }
+      : null,
     aer: aer
       ? {
           uncorrectableStatus: hex(aer.uncorrectableStatus, 8),
@@ -78,6 +91,7 @@ function functionJson({ node, facts, verdict, decision }: AuditedFunction): obje
       primary: fn.bridge.primary,
       secondary: fn.bridge.secondary,
       subordinate: fn.bridge.subordinate,
+      control: fn.bridge.control === 'unknown' ? null : hex(fn.bridge.control, 4),
     },
     parent: node.parent,
     physfn: facts.physfn ?? node.physfn,

@@ -1,10 +1,9 @@
 import { seen } from '../pci/function.js';
 import type { PciNames } from '../pci/pci-ids.js';
-import { hex } from '../pci/slot.js';
 import { type Audit, type AuditedFunction, liveFunctions, unattended, writers } from '../quiesce/audit.js';
 import { FINDINGS, type Finding, SEVERITIES, type Severity } from '../quiesce/findings.js';
 import { HAZARDS } from '../quiesce/hazards.generated.js';
-import { busMaster, intxAsserted, intxDisabled, isBridge, type Verdict } from '../quiesce/verdict.js';
+import { busMaster, intxAsserted, intxDisabled, isBridge } from '../quiesce/verdict.js';
 import { paragraph, type Style, table } from './table.js';
 
 export interface AuditTextOptions {
@@ -17,7 +16,12 @@ export interface AuditTextOptions {
 /** The audit for people: one sentence, the functions, the findings. */
 export function auditText(audit: Audit, options: AuditTextOptions): string {
   const { style } = options;
-  const parts = [style.bold(headline(audit)), breakdown(audit), '', liveTable(audit, options)];
+  const parts = [
+    style.bold(paragraph(headline(audit), 0, style)),
+    paragraph(breakdown(audit), 0, style),
+    '',
+    liveTable(audit, options),
+  ];
   parts.push('', findingsText(audit.findings, options));
   if (audit.notes.length > 0) parts.push('', notesText(audit.notes, style));
   return `${parts.join('\n')}\n`;
@@ -175,19 +179,8 @@ function paintSeverity(severity: Severity, style: Style): string {
       : style.dim(text);
 }
 
-export function paintVerdict(verdict: Verdict | 'gated' | 'stopped', style: Style): string {
-  if (verdict === 'live') return style.red(verdict);
-  if (verdict === 'unknown') return style.yellow(verdict);
-  return verdict === 'gated' || verdict === 'stopped' ? style.green(verdict) : verdict;
-}
-
-export function notesText(notes: readonly string[], style: Style): string {
+function notesText(notes: readonly string[], style: Style): string {
   const shown = notes.slice(0, 20).map((note) => paragraph(`note: ${note}`, 0, style));
   if (notes.length > 20) shown.push(`note: and ${notes.length - 20} more`);
   return shown.join('\n');
-}
-
-/** `8086:10d3`, for where there are no names. */
-export function ids(vendor: number, device: number): string {
-  return `${hex(vendor, 4)}:${hex(device, 4)}`;
 }

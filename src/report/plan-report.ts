@@ -1,6 +1,6 @@
+import { printable } from '../pci/printable.js';
 import { hex } from '../pci/slot.js';
 import type { Plan, Skipped, Step, WriteStep } from '../quiesce/plan-data.js';
-import { printable } from '../quiesce/policy.js';
 import { paragraph, type Style, table } from './table.js';
 
 export interface ReportOptions {

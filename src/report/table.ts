@@ -1,6 +1,6 @@
 import stringWidth from 'string-width';
 import wrapAnsi from 'wrap-ansi';
-import { printable } from '../quiesce/policy.js';
+import { printable } from '../pci/printable.js';
 
 export interface Column {
   readonly title: string;

@@ -10,7 +10,6 @@ export type {
   CorruptedPage,
   DumpResult,
   IrqStorm,
-  JumpPath,
   JumpResult,
   JumpVerdict,
   RefusedWrites,

@@ -1,7 +1,6 @@
 import type { Slot } from '../pci/slot.js';
+import type { JumpPath } from '../quiesce/findings.js';
 import type { Owner } from './memory.js';
-
-export type JumpPath = 'normal' | 'crash';
 
 /** How far the next kernel came, in order. */
 export type Stage =

@@ -1,8 +1,9 @@
 import type { Host } from '../host/port.js';
 import * as regs from '../pci/regs.js';
+import type { JumpPath } from '../quiesce/findings.js';
 import { DumpSaver } from './dump.js';
 import { simHost } from './host.js';
-import type { CorruptedPage, JumpPath, JumpResult, JumpVerdict, Region, Stage } from './jump-result.js';
+import type { CorruptedPage, JumpResult, JumpVerdict, Region, Stage } from './jump-result.js';
 import { JumpWatch } from './jump-watch.js';
 import { Kernel, PORT_DRIVER, setMessages } from './kernel.js';
 import type { SimMachine } from './machine.js';

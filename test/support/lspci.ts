@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { hasCommand } from './cli.js';
 
 /** What `lspci -vv -F` says about one function; `null` where it prints no such thing. */
 export interface LspciFunction {
@@ -23,13 +24,7 @@ export interface LspciAnswer {
 }
 
 /** False only where a missing lspci was allowed by SHOOTDOWN_ALLOW_MISSING; throws where it was not. */
-export function haveLspci(): boolean {
-  if (spawnSync('lspci', ['--version']).status === 0) return true;
-  if ((process.env['SHOOTDOWN_ALLOW_MISSING'] ?? '').split(/[\s,]+/).includes('pciutils')) return false;
-  throw new Error(
-    'lspci is not installed: install pciutils, or allow its tests not to run with SHOOTDOWN_ALLOW_MISSING=pciutils',
-  );
-}
+export const haveLspci = (): boolean => hasCommand('lspci', 'pciutils');
 
 export function askLspci(file: string, selection: readonly string[] = []): LspciAnswer {
   const result = spawnSync('lspci', ['-D', '-n', '-vv', '-F', file, ...selection], {

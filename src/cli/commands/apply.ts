@@ -13,7 +13,7 @@ import { planJson, planText, setpciText } from '../../report/plan-report.js';
 import { VERSION } from '../../version.js';
 import { EXIT, type ExitStatus } from '../exit.js';
 import { openHost } from '../hosts.js';
-import type { Io } from '../io.js';
+import type { Io, Run } from '../io.js';
 import { newJournalPath } from '../journals.js';
 import {
   type CommonOptions,
@@ -34,10 +34,7 @@ interface ApplyOptions extends CommonOptions {
   readonly dryRun?: boolean;
 }
 
-export function applyCommand(
-  program: Command,
-  run: (action: (io: Io) => Promise<ExitStatus>) => Promise<void>,
-): void {
+export function applyCommand(program: Command, run: Run): void {
   withPolicy(withHost(program.command('apply')))
     .description('stop the functions that the policy stops, verify, and leave a journal')
     .addOption(
@@ -124,11 +121,16 @@ async function performAndReport(host: Host, options: ApplyOptions, io: Io): Prom
   });
   io.out(options.json ? jsonText(journalJson(journal, path)) : journalText(journal, { style: io.style }));
   if (path !== null) {
-    const host = options.host === undefined ? '' : ` --host ${options.host}`;
+    const host = options.host === undefined ? '' : ` --host ${shellWord(options.host)}`;
     const real = options.writeRealPciDevices ? ' --write-real-pci-devices' : '';
-    io.err(`journal: ${path}\nto take it back: shootdown restore ${path}${host}${real}\n`);
+    io.err(`journal: ${path}\nto take it back: shootdown restore ${shellWord(path)}${host}${real}\n`);
   }
   return statusOf(journal);
+}
+
+/** Quoted where a shell would not take it for one word. */
+function shellWord(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 /** A simulated machine ends with this process, so its journal is kept only where it was asked for. */

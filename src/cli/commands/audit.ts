@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-
+import { namesFor } from '../../host/pci-ids-file.js';
 import { scan } from '../../host/scan.js';
 import { type Audit, audit } from '../../quiesce/audit.js';
 import { type JumpPath, SEVERITIES, type Severity } from '../../quiesce/findings.js';
@@ -7,8 +7,7 @@ import { auditJson } from '../../report/audit-json.js';
 import { auditText } from '../../report/audit-text.js';
 import { EXIT, type ExitStatus } from '../exit.js';
 import { openHost } from '../hosts.js';
-import type { Io } from '../io.js';
-import { namesFor } from '../names.js';
+import type { Io, Run } from '../io.js';
 import {
   type CommonOptions,
   checkSelects,
@@ -26,10 +25,7 @@ interface AuditOptions extends CommonOptions {
   readonly all?: boolean;
 }
 
-export function auditCommand(
-  program: Command,
-  run: (action: (io: Io) => Promise<ExitStatus>) => Promise<void>,
-): void {
+export function auditCommand(program: Command, run: Run): void {
   withPolicy(withHost(program.command('audit')))
     .description('say which functions could still hit the next kernel')
     .addOption(choice('--for <path>', 'the jump that is meant', ['normal', 'crash'], 'crash'))
@@ -52,7 +48,7 @@ async function runAudit(options: AuditOptions, io: Io): Promise<ExitStatus> {
     if (options.json) {
       io.out(jsonText(auditJson(audited)));
     } else {
-      const names = await namesFor(audited.functions.map(({ node }) => node.function));
+      const names = namesFor(audited.functions.map(({ node }) => node.function));
       io.out(auditText(audited, { names, style: io.style, all: options.all ?? false }));
     }
     return fails(audited, options.failOn) ? EXIT.findings : EXIT.clean;

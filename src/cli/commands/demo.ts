@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-
+import { namesFor } from '../../host/pci-ids-file.js';
 import { scan } from '../../host/scan.js';
 import { compareSlots, type Slot } from '../../pci/slot.js';
 import { audit } from '../../quiesce/audit.js';
@@ -20,16 +20,12 @@ import {
   type StrayWrite,
 } from '../../sim/index.js';
 import { EXIT, type ExitStatus } from '../exit.js';
-import type { Io } from '../io.js';
-import { namesFor } from '../names.js';
+import type { Io, Run } from '../io.js';
 import { choice } from '../options.js';
 
 const BUSY_TICKS = 500;
 
-export function demoCommand(
-  program: Command,
-  run: (action: (io: Io) => Promise<ExitStatus>) => Promise<void>,
-): void {
+export function demoCommand(program: Command, run: Run): void {
   program
     .command('demo')
     .description('show on a simulated machine what a jump breaks, and how it is prevented')
@@ -47,7 +43,7 @@ async function runDemo(name: string, io: Io): Promise<ExitStatus> {
   const machine = await scan(plain.host);
   const audited = audit(machine, policy, 'crash');
   const functions = audited.functions.map(({ node }) => node.function);
-  const names = await namesFor(functions);
+  const names = namesFor(functions);
   const writersText = (writers: readonly JumpWriter[]) =>
     io.out(`${writersTable(writers, machine, names, style)}\n`);
   title('1. A machine at work, simulated');

@@ -5,7 +5,7 @@ import { scanForPlan } from '../../quiesce/shootdown.js';
 import { planJson, planText, setpciText } from '../../report/plan-report.js';
 import { EXIT, type ExitStatus } from '../exit.js';
 import { openHost } from '../hosts.js';
-import type { Io } from '../io.js';
+import type { Io, Run } from '../io.js';
 import {
   type CommonOptions,
   checkSelects,
@@ -22,10 +22,7 @@ interface PlanCommandOptions extends CommonOptions {
   readonly setpci?: boolean;
 }
 
-export function planCommand(
-  program: Command,
-  run: (action: (io: Io) => Promise<ExitStatus>) => Promise<void>,
-): void {
+export function planCommand(program: Command, run: Run): void {
   withPolicy(withHost(program.command('plan')))
     .description('say what would be written, in which order, and what is left alone')
     .addOption(choice('--at <place>', 'where it would be done', PLACES, 'before'))

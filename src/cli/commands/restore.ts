@@ -6,7 +6,7 @@ import { locked, scanForPlan } from '../../quiesce/shootdown.js';
 import { restoreJson, restoreText } from '../../report/journal-report.js';
 import { EXIT, type ExitStatus } from '../exit.js';
 import { type HostOptions, openHost } from '../hosts.js';
-import type { Io } from '../io.js';
+import type { Io, Run } from '../io.js';
 import { latestJournal } from '../journals.js';
 import { jsonText, readText } from '../options.js';
 
@@ -15,10 +15,7 @@ interface RestoreCommandOptions extends HostOptions {
   readonly json?: boolean;
 }
 
-export function restoreCommand(
-  program: Command,
-  run: (action: (io: Io) => Promise<ExitStatus>) => Promise<void>,
-): void {
+export function restoreCommand(program: Command, run: Run): void {
   program
     .command('restore')
     .description('take back what a journal says was written')
