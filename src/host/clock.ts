@@ -14,10 +14,13 @@ export const systemClock: Clock = {
         setImmediate(resolve);
         return;
       }
-      const timer = setTimeout(resolve, ms);
-      signal?.addEventListener('abort', () => {
+      const end = () => {
         clearTimeout(timer);
+        // A signal that lives long must not gather a listener for every sleep.
+        signal?.removeEventListener('abort', end);
         resolve();
-      });
+      };
+      const timer = setTimeout(end, ms);
+      signal?.addEventListener('abort', end);
     }),
 };

@@ -241,6 +241,7 @@ async function performWaits(run: Run, steps: readonly WaitStep[]): Promise<void>
     if (waiting.length === 0 || options.signal?.aborted || options.clock.now() >= deadline) break;
     await options.clock.sleep(1);
   }
+  if (options.signal?.aborted) return;
   const detail = `transactions still pending after ${plan.bounds.pendingTimeoutMs} ms`;
   for (const step of waiting) record(run, step, { outcome: 'timeout', detail });
 }

@@ -1,0 +1,83 @@
+import type { Command } from 'commander';
+import { type ChainVerdict, runChain } from '../../lab/chain.js';
+import { kernelSeries, preparedCatalog, preparedParts } from '../../lab/prepare.js';
+import { RunFolder } from '../../lab/run-folder.js';
+import { LAB_POLICIES, type LabPolicy } from '../../lab/scenario.js';
+import { ShootdownError } from '../../pci/error.js';
+import { EXIT, type ExitStatus } from '../exit.js';
+import type { Io } from '../io.js';
+import {
+  accelOption,
+  type LabOptions,
+  newRunFolder,
+  openStore,
+  positive,
+  runSurroundings,
+} from '../lab-options.js';
+import { choice, jsonText } from '../options.js';
+
+interface ChainCommandOptions extends LabOptions {
+  readonly kernel?: string;
+  readonly policy: LabPolicy;
+  readonly jumps: number;
+  readonly json?: boolean;
+}
+
+export function chainCommand(
+  lab: Command,
+  run: (action: (io: Io) => Promise<ExitStatus>) => Promise<void>,
+): void {
+  lab
+    .command('chain')
+    .description('jump again and again in one guest')
+    .option('--jumps <count>', 'how often', positive, 10)
+    .option('--kernel <series>', 'as in 6.1 or 6.12 (default: the newest that is prepared)')
+    .addOption(choice('--policy <policy>', 'what is done before each jump', LAB_POLICIES, 'none'))
+    .option('--offline', 'use only what was prepared before')
+    .option('--keep', 'remove no older runs')
+    .addOption(accelOption())
+    .option('--json', 'print one JSON object')
+    .action((options: ChainCommandOptions) => run((io) => runChainCommand(options, io)));
+}
+
+async function runChainCommand(options: ChainCommandOptions, io: Io): Promise<ExitStatus> {
+  const store = openStore(options, io);
+  const series = options.kernel ?? kernelSeries(await preparedCatalog(store)).at(-1);
+  if (series === undefined)
+    throw new ShootdownError('not-found', 'no kernel is prepared: shootdown lab prepare');
+  const parts = await preparedParts(store, series);
+  const name = `chain-${series}-${options.policy}`;
+  const folder = new RunFolder(newRunFolder(store, name, options.keep ?? false));
+  const verdict = await runChain({
+    ...runSurroundings(io),
+    policy: options.policy,
+    parts,
+    folder,
+    accel: options.accel ?? 'tcg',
+    jumps: options.jumps,
+    onJump: ({ number, toReadyS, stray }) =>
+      io.status(`${number}/${options.jumps}: up after ${toReadyS} s${stray ? ', stray' : ''}`),
+  });
+  io.out(options.json ? jsonText(verdict) : chainText(verdict));
+  if (verdict.stopped !== null) return EXIT.failed;
+  return verdict.jumps.some(({ stray, console }) => stray || console.length > 0) ? EXIT.findings : EXIT.clean;
+}
+
+function chainText({ jumps, wanted, stopped, policy, kernel, folder }: ChainVerdict): string {
+  const list = (values: readonly number[]) => {
+    if (values.length === 0) return '-';
+    const sorted = [...values].sort((a, b) => a - b);
+    const middle = sorted[Math.floor(sorted.length / 2)];
+    return `median ${middle} s, ${sorted[0]} to ${sorted.at(-1)} s`;
+  };
+  const stray = jumps.filter((jump) => jump.stray).length;
+  const complaints = jumps.filter(({ console }) => console.length > 0).length;
+  const applies = jumps.flatMap(({ applyS }) => (applyS === null ? [] : [applyS]));
+  const lines = [
+    `${jumps.length} of ${wanted} jumps, Linux ${kernel}, policy ${policy}: ${stray} with a stray write, ${complaints} with a complaint of the kernel`,
+    `  from jump to first process: ${list(jumps.map(({ toReadyS }) => toReadyS))}`,
+  ];
+  if (applies.length > 0) lines.push(`  apply, with the start of Node: ${list(applies)}`);
+  if (stopped !== null) lines.push(`  stopped: ${stopped}`);
+  return `${lines.join('\n')}\n${folder}\n`;
+}

@@ -1,0 +1,81 @@
+import type { Command } from 'commander';
+import { type MatrixCell, runMatrix } from '../../lab/matrix.js';
+import { kernelSeries, preparedCatalog, preparedParts } from '../../lab/prepare.js';
+import { runScenario } from '../../lab/run.js';
+import { RunFolder } from '../../lab/run-folder.js';
+import { LAB_POLICIES, type LabPolicy } from '../../lab/scenario.js';
+import { SCENARIOS, scenarioNamed } from '../../lab/scenarios.js';
+import { EXIT, type ExitStatus } from '../exit.js';
+import type { Io } from '../io.js';
+import {
+  accelOption,
+  type LabOptions,
+  newRunFolder,
+  openStore,
+  positive,
+  runSurroundings,
+} from '../lab-options.js';
+import { matrixMarkdown, matrixText } from '../lab-text.js';
+import { choice, jsonText } from '../options.js';
+
+interface MatrixOptions extends LabOptions {
+  readonly kernel?: readonly string[];
+  readonly scenario?: readonly string[];
+  readonly policy?: readonly LabPolicy[];
+  readonly format: 'text' | 'markdown' | 'json';
+  readonly jobs: number;
+}
+
+export function matrixCommand(
+  lab: Command,
+  run: (action: (io: Io) => Promise<ExitStatus>) => Promise<void>,
+): void {
+  lab
+    .command('matrix')
+    .description('run scenarios with and without a shootdown, and compare')
+    .option('--kernel <series...>', 'only these series (default: all that are prepared)')
+    .option('--scenario <name...>', 'only these scenarios (default: all)')
+    .addOption(choice('--policy <policy...>', 'only these policies (default: all)', LAB_POLICIES))
+    .addOption(choice('--format <format>', 'how it is printed', ['text', 'markdown', 'json'], 'text'))
+    .option('--jobs <count>', 'guests at a time', positive, 1)
+    .option('--offline', 'use only what was prepared before')
+    .option('--keep', 'remove no older runs')
+    .addOption(accelOption())
+    .action((options: MatrixOptions) => run((io) => runMatrixCommand(options, io)));
+}
+
+async function runMatrixCommand(options: MatrixOptions, io: Io): Promise<ExitStatus> {
+  const scenarios = options.scenario?.map(scenarioNamed) ?? SCENARIOS;
+  const store = openStore(options, io);
+  const kernels = options.kernel ?? kernelSeries(await preparedCatalog(store));
+  const policies = options.policy ?? LAB_POLICIES;
+  const parts = new Map<string, Awaited<ReturnType<typeof preparedParts>>>();
+  for (const series of kernels) parts.set(series, await preparedParts(store, series));
+  const cells: MatrixCell[] = scenarios.flatMap((scenario) =>
+    kernels.flatMap((series) => policies.map((policy) => ({ scenario, series, policy }))),
+  );
+  const matrix = await runMatrix(
+    cells,
+    async ({ scenario, series, policy }) => {
+      const guest = parts.get(series) ?? (await preparedParts(store, series));
+      const name = `${scenario.name}-${series}-${policy}`;
+      const folder = new RunFolder(newRunFolder(store, name, options.keep ?? false));
+      return runScenario(scenario, {
+        ...runSurroundings(io),
+        policy,
+        parts: guest,
+        folder,
+        accel: options.accel ?? 'tcg',
+      });
+    },
+    {
+      jobs: options.jobs,
+      signal: io.signal,
+      onRow: (row, done) =>
+        io.status(`${done}/${cells.length} ${row.scenario} ${row.kernel} ${row.policy}: ${row.outcome}`),
+    },
+  );
+  if (options.format === 'json') io.out(jsonText(matrix));
+  else io.out(options.format === 'markdown' ? matrixMarkdown(matrix) : matrixText(matrix, io.style));
+  return matrix.rows.some(({ outcome }) => outcome === 'failed') ? EXIT.failed : EXIT.clean;
+}

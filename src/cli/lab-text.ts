@@ -1,0 +1,79 @@
+import type { LabMatrix, MatrixRow } from '../lab/matrix.js';
+import type { LabOutcome } from '../lab/scenario.js';
+import type { LabVerdict } from '../lab/verdict.js';
+import { type Style, table } from '../report/table.js';
+
+/** One run, for people. */
+export function verdictText(verdict: LabVerdict, style: Style): string {
+  const { stray, next, kernel, apply } = verdict;
+  const lines = [
+    `${style.bold(verdict.scenario)}, Linux ${kernel.release}, policy ${verdict.policy}: ${colored(verdict.outcome, style)}`,
+  ];
+  if (stray.of !== null) {
+    const what = stray.of === 'frames' ? 'frames sent' : 'writes asked for';
+    const where = stray.first === null ? '' : `, the first at ${stray.first}`;
+    lines.push(
+      `  ${stray.landed} of ${stray.sent} ${what} after the next kernel's first line landed in memory${where}`,
+    );
+    if (stray.later.landed > 0)
+      lines.push(`  ${stray.later.landed} of ${stray.later.sent} once it took commands`);
+    if (!stray.aliveBefore)
+      lines.push('  the master was not seen at work before the jump: this proves nothing');
+  }
+  lines.push(
+    next.up
+      ? `  the next kernel said its first line after ${next.toFirstLineS} s and took commands after ${next.toReadyS} s`
+      : `  the next kernel did not come up${next.toFirstLineS === null ? ' at all' : ''}`,
+  );
+  if (apply) {
+    const restored =
+      apply.restored === null
+        ? ''
+        : apply.restored
+          ? '; restore gave every byte back'
+          : '; RESTORE DID NOT give every byte back';
+    lines.push(
+      `  apply: ${apply.gated} gated, ${apply.stopped} stopped, ${apply.live} left live, ${apply.seconds} s${restored}`,
+    );
+  }
+  for (const { problem, line } of verdict.console) lines.push(`  console, ${problem}: ${line}`);
+  const changed = verdict.functions.map(({ slot, ids, before, after }) => [
+    slot,
+    ids,
+    before === null ? '-' : `${before.command} ${before.verdict}`,
+    after === null ? '-' : `${after.command} ${after.verdict}`,
+  ]);
+  const columns = ['slot', 'ids', 'before the jump', 'after'].map((title) => ({ title }));
+  return `${lines.join('\n')}\n\n${table(columns, changed, style)}\n\n${style.dim(verdict.folder)}\n`;
+}
+
+/** A matrix, for people. */
+export function matrixText(matrix: LabMatrix, style: Style): string {
+  const columns = [
+    { title: 'scenario' },
+    { title: 'kernel' },
+    { title: 'policy' },
+    { title: 'outcome' },
+    { title: 'stray' },
+    { title: 'next up' },
+    { title: '', flexible: 'wrap' as const },
+  ];
+  return `${table(columns, matrix.rows.map(cells), style)}\n`;
+}
+
+/** The same in Markdown. */
+export function matrixMarkdown(matrix: LabMatrix): string {
+  const titles = ['scenario', 'kernel', 'policy', 'outcome', 'stray', 'next kernel up', 'remarks'];
+  const lines = [titles, titles.map(() => '---'), ...matrix.rows.map(cells)];
+  return `${lines.map((line) => `| ${line.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`).join('\n')}\n`;
+}
+
+function cells(row: MatrixRow): string[] {
+  const stray = row.stray === null ? '' : `${row.stray.landed}/${row.stray.sent}`;
+  const up = row.secondsToReady === null ? '' : `${row.secondsToReady} s`;
+  return [row.scenario, row.kernel, row.policy, row.outcome, stray, up, row.remark];
+}
+
+function colored(outcome: LabOutcome, style: Style): string {
+  return outcome === 'clean' ? style.green(outcome) : style.red(outcome);
+}

@@ -1,0 +1,92 @@
+import { readFile, rename, writeFile } from 'node:fs/promises';
+import * as v from 'valibot';
+import { ShootdownError } from '../pci/error.js';
+import { type DebianPackage, describePackages, kernelPackages, libraryPackages } from './debian.js';
+import type { Store } from './store.js';
+
+/** Which packages the lab is made of: what apt said when it was last asked. */
+export interface Catalog {
+  /** Kernels by series: `6.1`, `6.12`. */
+  readonly kernels: Readonly<Record<string, DebianPackage>>;
+  readonly busybox: DebianPackage;
+  readonly kexec: DebianPackage;
+  readonly kexecLibraries: readonly DebianPackage[];
+}
+
+/** The series that scenarios are made for, where apt has them. */
+export const KERNEL_SERIES = ['6.1', '6.12'] as const;
+
+const PACKAGE = v.object({ name: v.string(), version: v.string(), sha256: v.string(), bytes: v.number() });
+const CATALOG = v.object({
+  kernels: v.record(v.string(), PACKAGE),
+  busybox: PACKAGE,
+  kexec: PACKAGE,
+  kexecLibraries: v.array(PACKAGE),
+});
+
+/** All that a guest with this kernel is made of. */
+export function packagesFor(catalog: Catalog, series: string): readonly DebianPackage[] {
+  const kernel = catalog.kernels[series];
+  return [
+    ...(kernel === undefined ? [] : [kernel]),
+    catalog.busybox,
+    catalog.kexec,
+    ...catalog.kexecLibraries,
+  ];
+}
+
+/** Asks apt, or offline the file that the last online run left. */
+export async function readCatalog(store: Store): Promise<Catalog> {
+  return store.options.offline ? storedCatalog(store) : askApt(store);
+}
+
+/** What the last online run left. */
+export async function storedCatalog(store: Store): Promise<Catalog> {
+  const path = store.path('catalog.json');
+  try {
+    return v.parse(CATALOG, JSON.parse(await readFile(path, 'utf8')));
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    const what = code === 'ENOENT' ? 'nothing is prepared yet' : `${path} cannot be used`;
+    throw new ShootdownError('not-found', `${what}: run shootdown lab prepare without --offline`, { cause });
+  }
+}
+
+async function askApt(store: Store): Promise<Catalog> {
+  const { signal } = store.options;
+  const options = signal === undefined ? {} : { signal };
+  const names = await kernelPackages(options);
+  const known = KERNEL_SERIES.flatMap((series) => {
+    const name = names.get(series);
+    return name === undefined ? [] : [{ series, name }];
+  });
+  if (known.length === 0) {
+    throw new ShootdownError(
+      'not-found',
+      `apt knows no kernel of the series ${KERNEL_SERIES.join(', ')}: this needs Debian's package lists, and apt-get update`,
+    );
+  }
+  const libraries = await libraryPackages('kexec-tools', options);
+  const [busybox, kexec, ...rest] = await describePackages(
+    ['busybox-static', 'kexec-tools', ...known.map(({ name }) => name), ...libraries],
+    options,
+  );
+  if (busybox === undefined || kexec === undefined)
+    throw new Error('describePackages gives one for each name');
+  const catalog: Catalog = {
+    kernels: Object.fromEntries(
+      known.flatMap(({ series }, i) => {
+        const kernel = rest[i];
+        return kernel === undefined ? [] : [[series, kernel]];
+      }),
+    ),
+    busybox,
+    kexec,
+    kexecLibraries: rest.slice(known.length),
+  };
+  await store.make(store.path('catalog.json'), async (temporary) => {
+    await writeFile(temporary, `${JSON.stringify(catalog, null, 2)}\n`);
+    await rename(temporary, store.path('catalog.json'));
+  });
+  return catalog;
+}

@@ -1,0 +1,45 @@
+import type { LabOutcome } from './scenario.js';
+
+export type ConsoleProblem = 'oops' | 'nobody-cared' | 'aer' | 'dmar-fault' | 'stall';
+
+/** One line of the next kernel's console that should not be there. */
+export interface ConsoleFinding {
+  readonly problem: ConsoleProblem;
+  readonly line: string;
+}
+
+const PATTERNS: readonly (readonly [ConsoleProblem, RegExp])[] = [
+  ['oops', /\b(BUG:|Oops:|general protection fault|kernel BUG at|Kernel panic|Bad page state|WARNING: CPU)/],
+  ['nobody-cared', /irq \d+: nobody cared/],
+  ['aer', /\bAER: .*(error|fatal)|PCIe Bus Error/i],
+  ['dmar-fault', /DMAR: .*(fault|handling)|IO_PAGE_FAULT/i],
+  ['stall', /soft lockup|rcu: INFO: .* detected stalls|blocked for more than \d+ seconds/],
+];
+
+const FINDINGS_MAX = 50;
+
+/** What a kernel's console complains of; at most 50 lines. */
+export function consoleFindings(text: string): readonly ConsoleFinding[] {
+  const findings: ConsoleFinding[] = [];
+  for (const raw of text.replaceAll('\r', '').split('\n')) {
+    const line = raw.replaceAll(/[\x00-\x1f\x7f-\x9f]/g, '?');
+    const problem = PATTERNS.find(([, pattern]) => pattern.test(line))?.[0];
+    if (problem !== undefined) findings.push({ problem, line });
+    if (findings.length >= FINDINGS_MAX) break;
+  }
+  return findings;
+}
+
+/** One word for a run: the worst that is true. */
+export function outcomeOf(seen: {
+  readonly up: boolean;
+  readonly stray: number;
+  readonly findings: readonly ConsoleFinding[];
+}): LabOutcome {
+  const has = (...problems: ConsoleProblem[]) =>
+    seen.findings.some(({ problem }) => problems.includes(problem));
+  if (!seen.up) return 'stuck';
+  if (seen.stray > 0) return 'stray';
+  if (has('nobody-cared')) return 'irq-storm';
+  return has('oops', 'stall') ? 'oops' : 'clean';
+}

@@ -1,0 +1,76 @@
+import { describe, expect, it } from 'vitest';
+import { ShootdownError } from '../pci/error.js';
+import { type MatrixCell, runMatrix } from './matrix.js';
+import { SCENARIOS, scenarioNamed } from './scenarios.js';
+import type { LabVerdict } from './verdict.js';
+
+function cell(scenario: string, policy: MatrixCell['policy']): MatrixCell {
+  return { scenario: scenarioNamed(scenario), series: '6.1', policy };
+}
+
+const CELLS = [
+  cell('normal-edu', 'none'),
+  cell('normal-edu', 'ours'),
+  cell('crash-e1000', 'ours'),
+  cell('crash-e1000', 'none'),
+];
+
+/** As much of a verdict as a row takes. */
+function verdict(landed: number): LabVerdict {
+  const stray = { of: 'frames', sent: 100, landed, first: null, aliveBefore: true };
+  const next = { up: true, toReadyS: 6.5 };
+  return {
+    outcome: landed > 0 ? 'stray' : 'clean',
+    stray,
+    next,
+    console: [],
+    apply: null,
+    folder: '/x',
+  } as unknown as LabVerdict;
+}
+
+const going = { jobs: 2, signal: new AbortController().signal };
+
+describe('a matrix', () => {
+  it('has its rows in the order of the cells, and says what does not exist yet', async () => {
+    const { rows } = await runMatrix(CELLS, async ({ policy }) => verdict(policy === 'none' ? 97 : 0), going);
+    expect(
+      rows.map(({ scenario, policy, outcome, stray }) => [scenario, policy, outcome, stray?.landed]),
+    ).toEqual([
+      ['normal-edu', 'none', 'stray', 97],
+      ['normal-edu', 'ours', 'clean', 0],
+      ['crash-e1000', 'ours', 'unsupported', undefined],
+      ['crash-e1000', 'none', 'stray', 97],
+    ]);
+  });
+
+  it('goes on after a run that failed', async () => {
+    let runs = 0;
+    const run = async () => {
+      runs++;
+      if (runs === 1) throw new ShootdownError('timeout', 'the guest hangs');
+      return verdict(0);
+    };
+    const { rows } = await runMatrix(CELLS, run, { ...going, jobs: 1 });
+    expect(rows[0]).toMatchObject({ outcome: 'failed', remark: 'the guest hangs' });
+    expect(rows[1]).toMatchObject({ outcome: 'clean' });
+  });
+
+  it('ends when it is told to', async () => {
+    const stop = new AbortController();
+    const run = async () => {
+      stop.abort();
+      return verdict(0);
+    };
+    await expect(runMatrix(CELLS, run, { jobs: 1, signal: stop.signal })).rejects.toThrow('stopped');
+  });
+});
+
+describe('the scenarios', () => {
+  it('have names of their own that say how they jump', () => {
+    const names = SCENARIOS.map(({ name }) => name);
+    expect(new Set(names).size).toBe(names.length);
+    for (const { name, jump } of SCENARIOS)
+      if (name !== 'apply-restore') expect(name).toMatch(new RegExp(`^${jump}-`));
+  });
+});

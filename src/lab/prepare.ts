@@ -1,0 +1,51 @@
+import { type Catalog, packagesFor, readCatalog, storedCatalog } from './catalog.js';
+import { buildInitramfs, type GuestParts, guestParts } from './initramfs.js';
+import type { Store } from './store.js';
+import { checkTrees } from './tree-check.js';
+
+/** A kernel that is ready to be run. */
+export interface PreparedKernel {
+  readonly series: string;
+  readonly release: string;
+  readonly version: string;
+  readonly package: string;
+  readonly image: string;
+  readonly initramfs: string;
+}
+
+/** Gets everything for guests with these kernels (by default all that apt has) and proves that it fits together. */
+export async function prepare(store: Store, series?: readonly string[]): Promise<readonly PreparedKernel[]> {
+  await store.sweep();
+  const catalog = await readCatalog(store);
+  const prepared: PreparedKernel[] = [];
+  for (const one of series ?? kernelSeries(catalog)) {
+    await store.packages(packagesFor(catalog, one));
+    await checkTrees(store, packagesFor(catalog, one));
+    const parts = await guestParts(store, one, catalog);
+    const { path } = await buildInitramfs(parts);
+    const { release, version, image } = parts.kernel;
+    const name = catalog.kernels[one]?.name ?? '';
+    prepared.push({ series: one, release, version, package: name, image, initramfs: path });
+  }
+  return prepared;
+}
+
+/** The kernels of a catalog, oldest series first. */
+export function kernelSeries(catalog: Catalog): readonly string[] {
+  return Object.keys(catalog.kernels).sort((a, b) => a.localeCompare(b, 'en', { numeric: true }));
+}
+
+/** What was prepared before, so that a run asks apt only if it must. */
+export async function preparedCatalog(store: Store, series?: string): Promise<Catalog> {
+  const stored = await storedCatalog(store).catch((error: unknown) => {
+    if (store.options.offline) throw error;
+    return undefined;
+  });
+  if (stored && (series === undefined || stored.kernels[series] !== undefined)) return stored;
+  return readCatalog(store);
+}
+
+/** Parts of a guest with this kernel, from what was prepared before, or prepared now. */
+export async function preparedParts(store: Store, series: string): Promise<GuestParts> {
+  return guestParts(store, series, await preparedCatalog(store, series));
+}

@@ -1,0 +1,53 @@
+import type { QemuMachine } from './machine.js';
+
+/** What is done about the functions before or between the kernels; `none` shows what the kernel itself does. */
+export type LabPolicy = 'none' | 'ours';
+export const LAB_POLICIES: readonly LabPolicy[] = ['none', 'ours'];
+
+/** One jump in a real guest: data. Scripts are POSIX sh for busybox and run as root in the guest. */
+export interface Scenario {
+  readonly name: string;
+  readonly title: string;
+  readonly jump: 'normal' | 'crash';
+  /** Entries of hazards/ that it shows. */
+  readonly hazards: readonly string[];
+  readonly devices: QemuMachine['devices'];
+  /** Arguments for QEMU beyond the devices. */
+  readonly qemu?: readonly string[];
+  /** Loaded by the first kernel, in this order, with what they need. */
+  readonly modules: readonly string[];
+  /** Loaded by the next kernel once its functions have been looked at. */
+  readonly nextModules?: readonly string[];
+  /** Further words on the kernels' command lines. */
+  readonly cmdline?: { readonly first?: string; readonly next?: string };
+  /** Before the jump; must succeed. */
+  readonly setup?: string;
+  /** Succeeds once the master is at work, and fails within a bound if it never is. */
+  readonly alive?: string;
+  /** What shows stray writes. */
+  readonly oracle: Oracle;
+  /** In the next kernel, after that; must succeed. */
+  readonly after?: string;
+  /** With ours: after `apply`, `restore` must give every byte back before it is applied again. */
+  readonly restores?: boolean;
+}
+
+export type Oracle =
+  /** Marked frames are sent to the card; those that lie in memory are counted. */
+  | { readonly kind: 'frames' }
+  /** The `edu` device is told, from outside, to write zeros over a mark in a page that no kernel uses. */
+  | { readonly kind: 'edu' }
+  /** Only the console and the next kernel's own doing. */
+  | { readonly kind: 'console' };
+
+/** The card of every scenario with frames. */
+export const GUEST_MAC = '52:54:00:53:48:44';
+export const NETDEV = 'net0';
+
+/** A run's words: like the simulator's, where both have them. */
+export type LabOutcome =
+  | 'clean'
+  | 'stray' // writes landed in memory after the next kernel had started
+  | 'irq-storm' // the next kernel gave up an interrupt line
+  | 'oops' // the next kernel complained of itself
+  | 'stuck'; // the next kernel did not come up

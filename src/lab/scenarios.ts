@@ -1,0 +1,195 @@
+import { ShootdownError } from '../pci/error.js';
+import { EDU_TARGET } from './edu-master.js';
+import type { DeviceModel } from './machine.js';
+import { RING_CMDLINE, ringAliveScript, ringScript } from './ring.js';
+import { GUEST_MAC, NETDEV, type Scenario } from './scenario.js';
+
+const NIC_UP = 'ip link set eth0 up';
+/** The counter rises once the link is up and the driver takes frames. */
+const NIC_ALIVE = `for i in $(seq 150); do
+  [ "$(cat /sys/class/net/eth0/statistics/rx_packets)" -ge 10 ] && exit 0
+  sleep 0.1
+done
+echo no frame has come in through eth0; exit 1`;
+
+interface Nic {
+  readonly name: string;
+  readonly model: DeviceModel;
+  readonly modules: readonly string[];
+}
+
+const NICS: readonly Nic[] = [
+  { name: 'e1000', model: 'e1000', modules: ['e1000'] },
+  { name: 'e1000e', model: 'e1000e', modules: ['e1000e'] },
+  { name: 'vmxnet3', model: 'vmxnet3', modules: ['vmxnet3'] },
+  { name: 'virtio-net', model: 'virtio-net-pci', modules: ['virtio_pci', 'virtio_net'] },
+];
+
+function nicDevice(model: DeviceModel): Scenario['devices'][number] {
+  return { model, netdev: NETDEV, device: 3, properties: { mac: GUEST_MAC } };
+}
+
+const BUSY_NICS: readonly Scenario[] = NICS.flatMap(({ name, model, modules }) =>
+  (['normal', 'crash'] as const).map((jump) => ({
+    name: `${jump}-${name}`,
+    title: `${jump} jump while frames come in through ${name}; the next kernel has no driver for it`,
+    jump,
+    hazards: ['H01'],
+    devices: [nicDevice(model)],
+    modules,
+    setup: NIC_UP,
+    alive: NIC_ALIVE,
+    oracle: { kind: 'frames' as const },
+  })),
+);
+
+function findDevice(device: string): string {
+  return `d=$(grep -l ${device} /sys/bus/pci/devices/*/device) && d=\${d%/device} || exit 1
+set -- $(cat $d/resource)
+bar=$1`;
+}
+
+/** Decoding and mastering, as its last user left it. The kernel does not know, and holds its power state unknown. */
+const LEAVE_MASTERING = "printf '\\007\\001' | dd of=$d/config bs=1 seek=4 conv=notrunc 2>/dev/null";
+
+const E1000 = '0x100e';
+const DRIVERLESS_NIC: Scenario = {
+  name: 'normal-driverless-nic',
+  title: 'normal jump with an e1000 that never had a driver, left at work by its last user (firmware, say)',
+  jump: 'normal',
+  hazards: ['H01'],
+  devices: [nicDevice('e1000')],
+  modules: [],
+  cmdline: RING_CMDLINE,
+  setup: [findDevice(E1000), LEAVE_MASTERING, ringScript('$bar')].join('\n'),
+  alive: [findDevice(E1000), ringAliveScript('$bar')].join('\n'),
+  oracle: { kind: 'frames' },
+};
+
+/** Linux clears BME of this one by itself: an e1000 that has lost its driver keeps the power state D0. */
+const UNBOUND_NIC: Scenario = {
+  ...DRIVERLESS_NIC,
+  name: 'normal-unbound-nic',
+  title: 'normal jump with an e1000 that was taken from its driver and set to work again',
+  modules: ['e1000'],
+  setup: [
+    NIC_UP,
+    findDevice(E1000),
+    'echo $(basename $d) >$d/driver/unbind',
+    LEAVE_MASTERING,
+    ringScript('$bar'),
+  ].join('\n'),
+};
+
+const LEAVE_ALONE = `memmap=64K$0x${EDU_TARGET.toString(16)}`;
+const EDU: Scenario = {
+  name: 'normal-edu',
+  title: 'normal jump with a driverless device, BME on, that is told to write after the jump',
+  jump: 'normal',
+  hazards: ['H01'],
+  devices: [{ model: 'edu', device: 4 }],
+  modules: [],
+  cmdline: { first: LEAVE_ALONE, next: LEAVE_ALONE },
+  setup: [findDevice('0x11e8'), LEAVE_MASTERING].join('\n'),
+  oracle: { kind: 'edu' },
+};
+
+const EDU_CRASH: Scenario = {
+  ...EDU,
+  name: 'crash-edu',
+  title: 'crash jump with a driverless device, BME on, that is told to write after the jump',
+  jump: 'crash',
+};
+
+const APPLY: Scenario = {
+  ...DRIVERLESS_NIC,
+  name: 'apply-restore',
+  title: 'apply, restore and apply again on a real /sys, then a normal jump',
+  restores: true,
+};
+
+/** Slots 3 and 7 of a q35 share an interrupt line. */
+const INTX: Scenario = {
+  name: 'normal-intx',
+  title:
+    'normal jump while a driverless device asserts INTx on a line that the next kernel uses for another one',
+  jump: 'normal',
+  hazards: ['H05', 'H06'],
+  devices: [
+    { model: 'e1000', device: 3 },
+    { model: 'edu', device: 7 },
+  ],
+  modules: [],
+  nextModules: ['e1000'],
+  setup: [findDevice('0x11e8'), LEAVE_MASTERING, 'devmem $(( $bar + 0x60 )) 32 1'].join('\n'),
+  oracle: { kind: 'console' },
+  after: `${NIC_UP}
+for i in $(seq 150); do dmesg | grep -q 'nobody cared' && break; sleep 0.1; done; :`,
+};
+
+/** The disk answers at once and with zeros; what counts is that requests are on their way when the kernel goes. */
+function busyDisk(
+  name: string,
+  disk: string,
+  parts: Pick<Scenario, 'devices' | 'qemu' | 'modules'>,
+): Scenario[] {
+  const read = (count: number) => `dd if=${disk} of=/dev/null bs=64k count=${count} iflag=direct 2>/dev/null`;
+  const appears = `for i in $(seq 150); do [ -b ${disk} ] && break; sleep 0.1; done; [ -b ${disk} ]`;
+  return (['normal', 'crash'] as const).map((jump) => ({
+    name: `${jump}-${name}`,
+    title: `${jump} jump while ${name} reads; the next kernel takes the disk over`,
+    jump,
+    hazards: ['H18', 'H19'],
+    ...parts,
+    nextModules: parts.modules,
+    setup: `${appears} || exit 1
+(while :; do ${read(4000)}; done) >/dev/null 2>&1 &`,
+    oracle: { kind: 'console' },
+    after: `${appears} || { echo the disk does not come back; exit 1; }
+${read(100)}`,
+  }));
+}
+
+const DISKS: readonly Scenario[] = [
+  ...busyDisk('nvme', '/dev/nvme0n1', { devices: [{ model: 'nvme', device: 3 }], modules: ['nvme'] }),
+  ...busyDisk('ahci', '/dev/sda', {
+    devices: [],
+    qemu: [
+      ...['-drive', 'if=none,id=disk,driver=null-co,size=1G'],
+      ...['-device', 'ide-hd,drive=disk,bus=ide.0'],
+    ],
+    modules: ['ahci', 'sd_mod'],
+  }),
+];
+
+/** Old translations are taken over by a capture kernel; on the normal path the old kernel ends them. */
+const IOMMU: readonly Scenario[] = BUSY_NICS.filter(({ name }) => name.endsWith('-e1000e')).map(
+  (scenario) => ({
+    ...scenario,
+    name: `${scenario.name}-iommu`,
+    title: `${scenario.title}; both kernels with intel_iommu=on`,
+    hazards: ['H01', 'H12'],
+    qemu: ['-device', 'intel-iommu'],
+    cmdline: { first: 'intel_iommu=on', next: 'intel_iommu=on' },
+  }),
+);
+
+/** In the order in which a matrix shows them. */
+export const SCENARIOS: readonly Scenario[] = [
+  ...BUSY_NICS,
+  DRIVERLESS_NIC,
+  UNBOUND_NIC,
+  APPLY,
+  EDU,
+  EDU_CRASH,
+  INTX,
+  ...DISKS,
+  ...IOMMU,
+];
+
+export function scenarioNamed(name: string): Scenario {
+  const found = SCENARIOS.find((scenario) => scenario.name === name);
+  if (found) return found;
+  const names = SCENARIOS.map((scenario) => scenario.name).join(', ');
+  throw new ShootdownError('usage', `no scenario is called ${name}: ${names}`);
+}

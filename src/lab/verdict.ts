@@ -1,0 +1,47 @@
+import type { GuestApply } from './guest-apply.js';
+import type { FunctionChange } from './guest-pci.js';
+import type { ConsoleFinding } from './judge.js';
+import type { LabOutcome, LabPolicy } from './scenario.js';
+
+/** Writes that were asked for after the next kernel had started, and those that landed in memory. */
+export interface StrayCount {
+  /** What was counted: frames, or DMA by `edu`; `null` where the scenario has no oracle of its own. */
+  readonly of: 'frames' | 'edu' | null;
+  readonly sent: number;
+  readonly landed: number;
+  /** Of those, physical address of the first; `0x…`, or `null`. */
+  readonly first: string | null;
+  /** The same between the jump's start and the next kernel's first line, when both kernels could be at work. */
+  readonly during: { readonly sent: number; readonly landed: number };
+  /** The same once the next kernel's first process ran. */
+  readonly later: { readonly sent: number; readonly landed: number };
+  /** The master was seen at work before the jump: without that, silence proves nothing. */
+  readonly aliveBefore: boolean;
+}
+
+/** What `shootdown lab run --json` prints, and what lies in a run's folder as verdict.json. */
+export interface LabVerdict {
+  readonly schema: 'shootdown.lab-run/1';
+  readonly scenario: string;
+  readonly title: string;
+  readonly jump: 'normal' | 'crash';
+  readonly policy: LabPolicy;
+  readonly kernel: { readonly series: string; readonly release: string; readonly version: string };
+  readonly outcome: LabOutcome;
+  readonly stray: StrayCount;
+  readonly next: {
+    readonly up: boolean;
+    readonly release: string | null;
+    /** From the jump's start, in seconds of this machine's clock; `null` if that never came. */
+    readonly toFirstLineS: number | null;
+    /** That, and the next kernel's own time until its first process ran: searching memory halts the machine. */
+    readonly toReadyS: number | null;
+  };
+  /** Complaints of the next kernel. */
+  readonly console: readonly ConsoleFinding[];
+  readonly functions: readonly FunctionChange[];
+  /** With ours before the jump. */
+  readonly apply: GuestApply | null;
+  readonly seconds: { readonly boot: number; readonly total: number };
+  readonly folder: string;
+}
