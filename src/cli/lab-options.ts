@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { readdirSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { InvalidArgumentError, Option } from 'commander';
@@ -53,19 +53,21 @@ export function runSurroundings(io: Io): Pick<RunOptions, 'clock' | 'seed' | 'sh
 /** A new folder for one run. Names sort by time; of the older ones only the last are kept. */
 export function newRunFolder(store: Store, name: string, keep: boolean): string {
   const runs = store.path('runs');
-  if (!keep) {
-    let old: string[] = [];
-    try {
-      old = readdirSync(runs).sort();
-    } catch {
-      // The first run.
-    }
-    for (const one of old.slice(0, Math.max(0, old.length - RUNS_KEPT))) {
-      rmSync(join(runs, one), { recursive: true, force: true });
-    }
-  }
+  if (!keep)
+    for (const old of endedRuns(runs).slice(0, -RUNS_KEPT)) rmSync(old, { recursive: true, force: true });
   const time = new Date().toISOString().replace(/[-:]/g, '').replace(/\..*/, '');
   return join(runs, `${time}-${name}-${randomBytes(3).toString('hex')}`);
+}
+
+/** Those with a verdict, oldest first: a run beside this one may still be writing to its folder. */
+function endedRuns(runs: string): string[] {
+  let names: string[] = [];
+  try {
+    names = readdirSync(runs).sort();
+  } catch {
+    // The first run.
+  }
+  return names.map((name) => join(runs, name)).filter((path) => existsSync(join(path, 'verdict.json')));
 }
 
 /** For an option that counts. */
