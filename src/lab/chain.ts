@@ -7,7 +7,7 @@ import { applyInGuest } from './guest-apply.js';
 import { buildInitramfs, buildToolsDisk, modulePath, NEXT_KERNEL, TOOLS_DISK_MODULES } from './initramfs.js';
 import { type ConsoleFinding, consoleFindings } from './judge.js';
 import { openFrameSource } from './qemu-net.js';
-import type { RunOptions } from './run.js';
+import { closeAll, type RunOptions } from './run.js';
 import { NETDEV } from './scenario.js';
 import { scenarioNamed } from './scenarios.js';
 
@@ -53,9 +53,9 @@ export async function runChain(options: ChainOptions): Promise<ChainVerdict> {
   const { clock, policy, parts, folder, signal, jumps: wanted } = options;
   const closing: (() => Promise<void>)[] = [];
   const close = async () => {
-    for (const one of closing.splice(0).reverse()) await one();
+    await closeAll(closing.splice(0).reverse());
   };
-  const abort = () => void close();
+  const abort = () => void close().catch(() => {});
   signal?.addEventListener('abort', abort);
   const jumps: ChainJump[] = [];
   let stopped: string | null = null;

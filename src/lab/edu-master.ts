@@ -54,6 +54,7 @@ export class EduMaster implements Master {
     if (!(this.#bar > 0)) throw guest.failure('io', 'the guest has no edu device with an assigned BAR');
   }
 
+  async pause(): Promise<void> {}
   async jump(): Promise<void> {}
   async after(): Promise<void> {}
   async close(): Promise<void> {}
@@ -100,6 +101,12 @@ export class EduMaster implements Master {
     const until = clock.now() + ROUND_MS;
     while (((await qtest.peek(this.#bar + EDU_DMA_CMD, 4)) & EDU_DMA_START) !== 0 && clock.now() < until) {
       await clock.sleep(POLL_MS);
+    }
+    if (((await qtest.peek(this.#bar + EDU_DMA_CMD, 4)) & EDU_DMA_START) !== 0) {
+      throw new ShootdownError(
+        'timeout',
+        `edu did not come to an end within ${ROUND_MS} ms: the guest may be starved`,
+      );
     }
     const found = await qtest.readMemory(EDU_TARGET, BYTES);
     return !mark.every((byte, i) => byte === found[i]);

@@ -34,6 +34,12 @@ describe("a kernel's console", () => {
     expect(outcomeOf({ up: true, stray: 5, findings: storm })).toBe('stray');
     expect(outcomeOf({ up: true, stray: 0, findings: storm })).toBe('irq-storm');
     expect(outcomeOf({ up: true, stray: 0, findings: consoleFindings('BUG: x') })).toBe('oops');
+    expect(outcomeOf({ up: true, stray: 0, findings: [{ problem: 'dmar-fault', line: '' }] })).toBe(
+      'faulted',
+    );
+    expect(outcomeOf({ up: true, stray: 0, findings: [{ problem: 'aer', line: '' }] })).toBe('faulted');
+    expect(outcomeOf({ up: true, stray: 0, findings: [], restored: false })).toBe('not-restored');
+    expect(outcomeOf({ up: true, stray: 0, findings: [], aliveBefore: false })).toBe('unproven');
     expect(outcomeOf({ up: true, stray: 0, findings: [] })).toBe('clean');
   });
 });

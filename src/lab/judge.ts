@@ -35,11 +35,18 @@ export function outcomeOf(seen: {
   readonly up: boolean;
   readonly stray: number;
   readonly findings: readonly ConsoleFinding[];
+  /** What `restore` in the guest came to, if it was tried. */
+  readonly restored?: boolean | null | undefined;
+  /** The master was seen at work before the jump; true where there is none to be seen. */
+  readonly aliveBefore?: boolean;
 }): LabOutcome {
   const has = (...problems: ConsoleProblem[]) =>
     seen.findings.some(({ problem }) => problems.includes(problem));
   if (!seen.up) return 'stuck';
   if (seen.stray > 0) return 'stray';
   if (has('nobody-cared')) return 'irq-storm';
-  return has('oops', 'stall') ? 'oops' : 'clean';
+  if (has('aer', 'dmar-fault')) return 'faulted';
+  if (has('oops', 'stall')) return 'oops';
+  if (seen.restored === false) return 'not-restored';
+  return seen.aliveBefore === false ? 'unproven' : 'clean';
 }

@@ -1,4 +1,5 @@
 import type { Clock } from '../host/clock.js';
+import { ShootdownError } from '../pci/error.js';
 import { EduMaster } from './edu-master.js';
 import { FrameSearch, type Phase, parseMac } from './frames.js';
 import type { Guest } from './guest.js';
@@ -11,6 +12,8 @@ import type { StrayCount } from './verdict.js';
 export interface Master {
   /** The guest is set up: begin. */
   start(guest: Guest): Promise<void>;
+  /** The guest is busy with something else for a while: let it be. */
+  pause(): Promise<void>;
   /** The jump is asked for next. */
   jump(): Promise<void>;
   /** The next kernel has printed its first line. */
@@ -33,7 +36,7 @@ export interface MasterContext {
 export function openMaster(oracle: Oracle, context: MasterContext): Master {
   switch (oracle.kind) {
     case 'frames':
-      return new FrameMaster(context);
+      return new FrameMaster(context, oracle.descriptors);
     case 'edu':
       return new EduMaster(context);
     case 'console':
@@ -54,10 +57,12 @@ class FrameMaster implements Master {
   readonly #context: MasterContext;
   readonly #traffic: Traffic;
   readonly #search: FrameSearch;
+  readonly #descriptors: number;
   #guest: Guest | undefined;
 
-  constructor(context: MasterContext) {
+  constructor(context: MasterContext, descriptors = Number.POSITIVE_INFINITY) {
     this.#context = context;
+    this.#descriptors = descriptors;
     const { source, seed, clock } = context;
     this.#traffic = new Traffic({ source, seed, clock, mac: parseMac(GUEST_MAC) });
     this.#search = new FrameSearch(seed);
@@ -66,6 +71,10 @@ class FrameMaster implements Master {
   start(guest: Guest): Promise<void> {
     this.#guest = guest;
     return this.#traffic.flow('before', BEFORE_INTERVAL_MS);
+  }
+
+  pause(): Promise<void> {
+    return this.#traffic.pause();
   }
 
   jump(): Promise<void> {
@@ -89,6 +98,11 @@ class FrameMaster implements Master {
     await this.#traffic.pause();
     await this.#searchMemory();
     const { sent } = this.#traffic;
+    const total = sent.before + sent.jump + sent.after + sent.ready;
+    if (total > this.#descriptors) {
+      const message = `${total} frames were sent to a ring of ${this.#descriptors}: silence would prove nothing`;
+      throw new ShootdownError('io', message);
+    }
     const count = (phase: Phase) => ({ sent: sent[phase], landed: this.#search.found(phase).count });
     const first = this.#search.found('after').firstOffset ?? this.#search.found('ready').firstOffset;
     return {
@@ -123,6 +137,7 @@ const NONE = { sent: 0, landed: 0 };
 
 class NoMaster implements Master {
   async start(): Promise<void> {}
+  async pause(): Promise<void> {}
   async jump(): Promise<void> {}
   async after(): Promise<void> {}
   async ready(): Promise<void> {}

@@ -23,6 +23,8 @@ const RING_AT = 0x1c00_0000;
 /** The buffers (512 KiB): the first kernel leaves them alone, and to the next one they are memory like any other. */
 const BUFFERS_AT = 0x1c10_0000;
 const DESCRIPTORS = 256;
+/** Frames that it can take: the card keeps one descriptor back. */
+export const RING_DESCRIPTORS = DESCRIPTORS - 1;
 const DESCRIPTOR_BYTES = 16;
 const BUFFER_BYTES = 2048;
 

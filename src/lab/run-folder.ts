@@ -1,10 +1,12 @@
 import { appendFileSync, copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { ShootdownError } from '../pci/error.js';
 import { fileError } from './store.js';
 
 /** Where one run leaves what it saw. */
 export class RunFolder {
   readonly path: string;
+  #failure: ShootdownError | undefined;
 
   constructor(path: string) {
     this.path = path;
@@ -16,11 +18,19 @@ export class RunFolder {
   }
 
   write(name: string, text: string): void {
+    if (this.#failure) throw this.#failure;
     this.#put(name, text, writeFileSync);
   }
 
+  /** For what comes by itself: does not throw, but the next `write` says what went wrong. */
   append(name: string, text: string): void {
-    this.#put(name, text, appendFileSync);
+    if (this.#failure) return;
+    try {
+      this.#put(name, text, appendFileSync);
+    } catch (error) {
+      if (!(error instanceof ShootdownError)) throw error;
+      this.#failure = error;
+    }
   }
 
   #put(name: string, text: string, how: (path: string, text: string) => void): void {

@@ -46,7 +46,7 @@ const NEXT_TIMEOUT_MS = 90_000;
 export async function runScenario(scenario: Scenario, options: RunOptions): Promise<LabVerdict> {
   const { clock, signal } = options;
   const run = new ScenarioRun(scenario, options, clock.now());
-  const stop = () => void run.close();
+  const stop = () => void run.close().catch(() => {});
   signal?.addEventListener('abort', stop);
   try {
     return await run.perform();
@@ -57,6 +57,13 @@ export async function runScenario(scenario: Scenario, options: RunOptions): Prom
     signal?.removeEventListener('abort', stop);
     await run.close();
   }
+}
+
+/** Closes all of them, whatever one of them says, and then says the first of it. */
+export async function closeAll(closers: readonly (() => Promise<void>)[]): Promise<void> {
+  const errors: unknown[] = [];
+  for (const close of closers) await close().catch((error: unknown) => errors.push(error));
+  if (errors.length > 0) throw errors[0];
 }
 
 class ScenarioRun {
@@ -87,6 +94,8 @@ class ScenarioRun {
     if (scenario.setup !== undefined) await guest.must(scenario.setup);
     await master.start(guest);
     if (scenario.alive !== undefined) await guest.must(scenario.alive);
+    // A ring that nobody refills must still have room when it counts.
+    if (scenario.alive !== undefined) await master.pause();
     const before = await readFunctions(guest);
     const applied = policy === 'ours' ? await this.#apply(guest) : undefined;
     await this.#load(guest);
@@ -120,7 +129,13 @@ class ScenarioRun {
       jump: scenario.jump,
       policy,
       kernel: { series: parts.kernel.series, release: parts.kernel.release, version: parts.kernel.version },
-      outcome: outcomeOf({ up: ready !== undefined, stray: stray.landed + stray.later.landed, findings }),
+      outcome: outcomeOf({
+        up: ready !== undefined,
+        stray: stray.landed + stray.later.landed,
+        findings,
+        restored: applied?.restored,
+        aliveBefore: stray.of === null || stray.aliveBefore,
+      }),
       stray,
       next: { up: ready !== undefined, release: ready?.release ?? null, toFirstLineS, toReadyS },
       console: findings,
@@ -134,7 +149,7 @@ class ScenarioRun {
   }
 
   async close(): Promise<void> {
-    for (const close of this.#closing.splice(0).reverse()) await close();
+    await closeAll(this.#closing.splice(0).reverse());
   }
 
   /** A next kernel that panics ends QEMU, too, and that is a verdict; a QEMU that was killed or has crashed is none. */
@@ -186,8 +201,11 @@ class ScenarioRun {
       signal: this.#options.signal,
     });
     this.#closing.push(async () => {
-      folder.keep(guest.qemu.path('trace'), 'pci_cfg_write.trace');
-      await guest.stop();
+      try {
+        folder.keep(guest.qemu.path('trace'), 'pci_cfg_write.trace');
+      } finally {
+        await guest.stop();
+      }
     });
     const master = openMaster(oracle, { source, seed, clock, memoryMiB });
     this.#closing.push(() => master.close());

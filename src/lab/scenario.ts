@@ -34,7 +34,8 @@ export interface Scenario {
 
 export type Oracle =
   /** Marked frames are sent to the card; those that lie in memory are counted. */
-  | { readonly kind: 'frames' }
+  /** `descriptors`: of a receive ring that nobody refills. */
+  | { readonly kind: 'frames'; readonly descriptors?: number }
   /** The `edu` device is told, from outside, to write zeros over a mark in a page that no kernel uses. */
   | { readonly kind: 'edu' }
   /** Only the console and the next kernel's own doing. */
@@ -49,5 +50,8 @@ export type LabOutcome =
   | 'clean'
   | 'stray' // writes landed in memory after the next kernel had started
   | 'irq-storm' // the next kernel gave up an interrupt line
+  | 'faulted' // an error report or an IOMMU fault: something was still at work
   | 'oops' // the next kernel complained of itself
+  | 'not-restored' // `restore` in the guest did not give every byte back
+  | 'unproven' // nothing landed, but the master was not seen at work before the jump
   | 'stuck'; // the next kernel did not come up

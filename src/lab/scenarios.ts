@@ -1,7 +1,7 @@
 import { ShootdownError } from '../pci/error.js';
 import { EDU_TARGET } from './edu-master.js';
 import type { DeviceModel } from './machine.js';
-import { RING_CMDLINE, ringAliveScript, ringScript } from './ring.js';
+import { RING_CMDLINE, RING_DESCRIPTORS, ringAliveScript, ringScript } from './ring.js';
 import { GUEST_MAC, NETDEV, type Scenario } from './scenario.js';
 
 const NIC_UP = 'ip link set eth0 up';
@@ -63,7 +63,7 @@ const DRIVERLESS_NIC: Scenario = {
   cmdline: RING_CMDLINE,
   setup: [findDevice(E1000), LEAVE_MASTERING, ringScript('$bar')].join('\n'),
   alive: [findDevice(E1000), ringAliveScript('$bar')].join('\n'),
-  oracle: { kind: 'frames' },
+  oracle: { kind: 'frames', descriptors: RING_DESCRIPTORS },
 };
 
 /** Linux clears BME of this one by itself: an e1000 that has lost its driver keeps the power state D0. */

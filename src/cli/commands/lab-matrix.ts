@@ -77,5 +77,9 @@ async function runMatrixCommand(options: MatrixOptions, io: Io): Promise<ExitSta
   );
   if (options.format === 'json') io.out(jsonText(matrix));
   else io.out(options.format === 'markdown' ? matrixMarkdown(matrix) : matrixText(matrix, io.style));
-  return matrix.rows.some(({ outcome }) => outcome === 'failed') ? EXIT.failed : EXIT.clean;
+  if (matrix.rows.some(({ outcome }) => outcome === 'failed')) return EXIT.failed;
+  const bad = matrix.rows.some(
+    ({ policy, outcome }) => policy === 'ours' && !['clean', 'unsupported'].includes(outcome),
+  );
+  return bad ? EXIT.findings : EXIT.clean;
 }
