@@ -1,3 +1,4 @@
+import { printable } from '../pci/printable.js';
 import type { LabOutcome } from './scenario.js';
 
 export type ConsoleProblem = 'oops' | 'nobody-cared' | 'aer' | 'dmar-fault' | 'stall';
@@ -22,7 +23,7 @@ const FINDINGS_MAX = 50;
 export function consoleFindings(text: string): readonly ConsoleFinding[] {
   const findings: ConsoleFinding[] = [];
   for (const raw of text.replaceAll('\r', '').split('\n')) {
-    const line = raw.replaceAll(/[\x00-\x1f\x7f-\x9f]/g, '?');
+    const line = printable(raw);
     const problem = PATTERNS.find(([, pattern]) => pattern.test(line))?.[0];
     if (problem !== undefined) findings.push({ problem, line });
     if (findings.length >= FINDINGS_MAX) break;

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Clock, systemClock } from '../host/clock.js';
 import { ShootdownError } from '../pci/error.js';
+import { printable } from '../pci/printable.js';
 import { type QemuExit, SupervisedChild } from './qemu-child.js';
 import { Qmp } from './qmp.js';
 
@@ -144,10 +145,7 @@ function endedAtOnce(binary: string, { status, stderr }: QemuExit): string {
 /** The last lines of standard error, in one line. */
 function said(stderr: string): string {
   const lines = stderr.split('\n').filter((line) => line.trim() !== '');
-  const tail = lines
-    .slice(-4)
-    .join(' / ')
-    .replaceAll(/[\x00-\x1f\x7f-\x9f]/g, '?');
+  const tail = printable(lines.slice(-4).join(' / '));
   return tail === '' ? '' : `: ${tail}`;
 }
 
