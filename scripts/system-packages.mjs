@@ -15,4 +15,14 @@ export const SYSTEM_PACKAGES = [
     package: 'qemu-system-x86',
     suites: 'the qtest host on real device models; Linux guests',
   },
+  {
+    command: 'sbsign',
+    package: 'sbsigntool',
+    suites: 'wrapped kernels signed and verified',
+  },
+  {
+    command: 'openssl',
+    package: 'openssl',
+    suites: 'the key that wrapped kernels are signed with',
+  },
 ];

@@ -1,9 +1,15 @@
-import { existsSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { systemClock as clock } from '../src/host/clock.js';
+import type { ChainVerdict } from '../src/lab/chain.js';
+import { Qmp } from '../src/lab/qmp.js';
 import type { LabVerdict } from '../src/lab/verdict.js';
-import { shootdown } from './support/cli.js';
-import { labRun, labWanted, shootdownAsync } from './support/lab.js';
+import { SHOOTDOWN, shootdown } from './support/cli.js';
+import { endCommands, labRun, labWanted, RUN_TIMEOUT_MS, shootdownAsync } from './support/lab.js';
 
 // Real Debian kernels in QEMU. What is not there fails, unless SHOOTDOWN_ALLOW_MISSING names lab or qemu-system-x86.
 
@@ -19,11 +25,12 @@ const RUNS = {
     ['normal-edu', 'none'],
     ['normal-edu', 'ours'],
     ['crash-e1000e', 'none'],
-    ['normal-intx', 'none'],
-    ['normal-intx', 'ours'],
+    ['normal-msi-off', 'none'],
+    ['normal-msi-off', 'ours'],
   ],
 } as const;
-const TIMEOUT_MS = 400_000;
+/** A test waits for one run at most, since those before it have ended, or for as much as a run may take. */
+const TIMEOUT_MS = RUN_TIMEOUT_MS + 60_000;
 
 const verdicts = new Map<string, Promise<LabVerdict>>();
 
@@ -52,15 +59,47 @@ function functionAt(seen: LabVerdict, ids: string) {
   return seen.functions.find((one) => one.ids === ids);
 }
 
+/** What `attempt` gives once it does not fail any more. */
+async function retried<T>(attempt: () => Promise<T> | T, ms = 20_000): Promise<T> {
+  const until = clock.now() + ms;
+  for (;;) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (clock.now() > until) throw error;
+      await clock.sleep(100);
+    }
+  }
+}
+
+/** A chain that nobody waits for the end of, and its folder. */
+function startChain() {
+  const args = ['lab', 'chain', '--jumps', '50', '--kernel', '6.1', '--offline'];
+  const child = spawn(process.execPath, [SHOOTDOWN, ...args], { stdio: ['ignore', 'ignore', 'pipe'] });
+  let stderr = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+  });
+  const ended = new Promise<number | null>((resolve) => child.on('close', resolve));
+  const runs = join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'shootdown/lab/runs');
+  const folder = () => {
+    const name = readdirSync(runs).find((one) => one.includes(`-chain-6.1-none-${child.pid}-`));
+    if (name === undefined) throw new Error(`the chain has no folder yet: ${stderr}`);
+    return join(runs, name);
+  };
+  return { child, ended, folder, said: () => stderr };
+}
+
 describe.skipIf(!labWanted())('Linux guests', () => {
   beforeAll(async () => {
-    const prepared = await shootdownAsync(['lab', 'prepare', '--json']);
+    const prepared = await shootdownAsync(['lab', 'prepare', '--json'], {}, RUN_TIMEOUT_MS);
     expect(prepared.stderr).toBe('');
     expect(prepared.status).toBe(0);
     const { kernels } = JSON.parse(prepared.stdout) as { kernels: { series: string }[] };
     expect(kernels.map(({ series }) => series)).toEqual(KERNELS);
     for (const kernel of KERNELS) startRuns(kernel);
   }, TIMEOUT_MS);
+  afterAll(endCommands);
 
   it(
     'normal, 6.1, control: Linux leaves a driverless NIC at work, and its frames land in the next kernel',
@@ -131,12 +170,16 @@ describe.skipIf(!labWanted())('Linux guests', () => {
   }
 
   it(
-    'normal, 6.12, control: INTx that nobody serves costs the next kernel the line',
+    'normal, 6.12, control: the next kernel turns MSI off, and INTx that nobody serves costs it the line',
     async () => {
-      const { next, outcome, console: findings } = await verdict('6.12', 'normal-intx', 'none');
+      const seen = await verdict('6.12', 'normal-msi-off', 'none');
+      const { next, outcome, console: findings } = seen;
       expect(next.up).toBe(true);
       expect(outcome).toBe('irq-storm');
       expect(findings.map(({ problem }) => problem)).toContain('nobody-cared');
+      const edu = functionAt(seen, '1234:11e8');
+      expect(edu?.before).toMatchObject({ messages: true, intxDisabled: false, intxAsserted: false });
+      expect(edu?.after).toMatchObject({ verdict: 'live', messages: false, intxDisabled: false });
     },
     TIMEOUT_MS,
   );
@@ -144,14 +187,12 @@ describe.skipIf(!labWanted())('Linux guests', () => {
   it(
     'normal, 6.12: after apply the line is quiet',
     async () => {
-      const seen = await verdict('6.12', 'normal-intx', 'ours');
+      const seen = await verdict('6.12', 'normal-msi-off', 'ours');
       expectUp(seen);
       expect(seen.outcome).toBe('clean');
-      expect(functionAt(seen, '1234:11e8')?.before).toMatchObject({
-        intxAsserted: true,
-        intxDisabled: false,
-      });
-      expect(functionAt(seen, '1234:11e8')?.after).toMatchObject({ intxAsserted: true, intxDisabled: true });
+      const edu = functionAt(seen, '1234:11e8');
+      expect(edu?.before).toMatchObject({ messages: true, intxDisabled: false });
+      expect(edu?.after).toMatchObject({ verdict: 'quiet', messages: false, intxDisabled: true });
     },
     TIMEOUT_MS,
   );
@@ -169,6 +210,60 @@ describe.skipIf(!labWanted())('Linux guests', () => {
       ]) {
         expect(existsSync(join(folder, name)), name).toBe(true);
       }
+      expect(readdirSync(folder)).not.toContain('failure.txt');
+    },
+    TIMEOUT_MS,
+  );
+
+  it(
+    'what a run with ours was made of is still there, and starts again',
+    async () => {
+      const { folder } = await verdict('6.1', 'apply-restore', 'ours');
+      const child = spawn('sh', [join(folder, 'command.sh')], { stdio: ['ignore', 'pipe', 'inherit'] });
+      const ended = once(child, 'exit');
+      const [own] = (await once(child.stdout.setEncoding('utf8'), 'data')) as [string];
+      try {
+        const qmp = await retried(() => Qmp.connect(join(own.trim(), 'qmp')));
+        expect(await qmp.execute('query-status')).toMatchObject({ status: 'prelaunch' });
+        qmp.close();
+      } finally {
+        child.kill('SIGKILL');
+        await ended;
+        rmSync(own.trim(), { recursive: true, force: true });
+      }
+    },
+    TIMEOUT_MS,
+  );
+
+  it('a run that hangs is ended, and says what its console said', async () => {
+    const hung = labRun('crash-e1000', '6.1', 'none', 8000);
+    await expect(hung).rejects.toThrow(
+      /status 1: not done within 8 s, and interrupted\nrun: .*\nshootdown: stopped\nthe console's last lines:\n/,
+    );
+  });
+
+  it(
+    'an interrupted chain keeps the jumps that were made',
+    async () => {
+      const chain = startChain();
+      try {
+        await retried(() => readFileSync(join(chain.folder(), 'jumps.ndjson')), RUN_TIMEOUT_MS);
+      } finally {
+        chain.child.kill('SIGINT');
+      }
+      expect(await chain.ended).toBe(1);
+      const folder = chain.folder();
+      expect(chain.said()).toContain(`run: ${folder}\nshootdown: interrupted\n`);
+      const seen = JSON.parse(readFileSync(join(folder, 'verdict.json'), 'utf8')) as ChainVerdict;
+      expect(seen).toMatchObject({ wanted: 50, stopped: 'interrupted', jumps: [{ number: 1 }] });
+      const names = [
+        'command.sh',
+        'guest_console.txt',
+        'jumps.ndjson',
+        'pci_cfg_write.trace',
+        'verdict.json',
+      ];
+      expect(readdirSync(folder).sort()).toEqual(names);
     },
     TIMEOUT_MS,
   );

@@ -1,5 +1,13 @@
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { createConnection, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,11 +17,13 @@ import { openQtest } from '../src/host/qtest.js';
 import type { QemuMachine } from '../src/lab/machine.js';
 import { startMachine } from '../src/lab/machine-start.js';
 import { startQemu } from '../src/lab/qemu.js';
+import { readTrace } from '../src/lab/qemu-trace.js';
 import { Qmp } from '../src/lab/qmp.js';
 import { ShootdownError } from '../src/pci/error.js';
-import { SHOOTDOWN, shootdown } from './support/cli.js';
+import { hasCommand, run, SHOOTDOWN, shootdown } from './support/cli.js';
 import { sleep } from './support/dma.js';
-import { connected, driveAll, haveQemu, withMachine } from './support/machines.js';
+import { configWrites, connected, driveAll, haveQemu, withMachine } from './support/machines.js';
+import { haveSmallDisk, onSmallDisk } from './support/small-disk.js';
 
 // Each breakage must end within a bounded time with the right message, and leave no process and no file.
 
@@ -234,6 +244,121 @@ describe.skipIf(!haveQemu())('breakages of a running machine', () => {
   });
 });
 
+/** A program of our sources that `main` is the body of, with QEMU's private folders in `folder`. */
+async function program(main: string): Promise<string> {
+  const path = file('main.mjs');
+  await build({
+    stdin: {
+      contents: `
+      import { startMachine } from './src/lab/machine-start.js';
+      import { ShootdownError } from './src/pci/error.js';
+      const machine = ${JSON.stringify({ ...SMALL, traces: ['pci_cfg_write'] })};
+      ${main}`,
+      resolveDir: join(import.meta.dirname, '..'),
+      loader: 'ts',
+    },
+    ...{ outfile: path, bundle: true, platform: 'node', format: 'esm', logLevel: 'warning' },
+  });
+  return path;
+}
+
+describe.skipIf(!haveQemu())('breakages of a disk', () => {
+  it.skipIf(!hasCommand('strace', 'strace'))(
+    'the one with the journal is full: nothing is written',
+    async () => {
+      await withMachine({ ...SMALL, traces: ['pci_cfg_write'] }, async (machine) => {
+        await connected(machine, driveAll);
+        const before = machine.trace();
+        const journal = file('journal');
+        const strace = ['-f', '-qq', '-o', '/dev/null', '-P', journal, '-e', 'trace=write'];
+        const inject = ['-e', 'inject=write:error=ENOSPC:when=1+'];
+        const apply = ['apply', '--host', `qtest:${machine.qtest}`, '--journal', journal];
+        const { status, stderr } = run('strace', [
+          ...strace,
+          ...inject,
+          process.execPath,
+          SHOOTDOWN,
+          ...apply,
+        ]);
+        expect(stderr).toMatch(/the disk is full: free some room/);
+        expect(status).toBe(1);
+        expect(existsSync(journal)).toBe(false);
+        expect(configWrites(machine.trace())).toEqual(configWrites(before));
+      });
+      expectNothingLeft();
+    },
+  );
+
+  describe.skipIf(!haveSmallDisk())('that has no room', () => {
+    const caught = `catch (error) {
+      if (!(error instanceof ShootdownError)) throw error;
+      console.log(error.code + ' ' + error.message);
+    }`;
+    const broken = async (size: string, main: string) => {
+      const disk = join(folder, 'small');
+      const command = [process.execPath, await program(main)];
+      const { stdout, stderr, status } = await onSmallDisk(size, disk, command, { TMPDIR: disk });
+      expect(stderr).toBe('');
+      expect(status).toBe(0);
+      expectNothingLeft();
+      return stdout;
+    };
+
+    it('for a look at memory', async () => {
+      const said = await broken(
+        '2m',
+        `const { qemu, stop } = await startMachine(machine);
+        console.log((await qemu.readMemory(0, 4096)).length);
+        try { await qemu.readMemory(0, 64 * 1024 * 1024); } ${caught}
+        console.log((await qemu.readMemory(0, 4096)).length);
+        await stop();`,
+      );
+      expect(said).toMatch(
+        /^4096\nio .*: no space left on its disk: .* needs 64 MiB there, 1 MiB are free: .*TMPDIR.*\n4096\n$/,
+      );
+    });
+
+    it('for the firmware to say that it is done', async () => {
+      const said = await broken('8k', `try { await startMachine(machine); } ${caught}`);
+      expect(said).toMatch(/^io .*: no space left on its disk: the firmware's log needs/);
+    });
+
+    it('for the whole trace', async () => {
+      const said = await broken(
+        '1m',
+        `import { statfsSync, writeFileSync } from 'node:fs';
+        const { qemu, trace, stop } = await startMachine(machine);
+        console.log(trace().length > 0);
+        const { bavail, bsize } = statfsSync(qemu.folder);
+        writeFileSync(qemu.path('ballast'), new Uint8Array(bavail * bsize));
+        try { trace(); } ${caught}
+        await stop();`,
+      );
+      expect(said).toMatch(/^true\nio .*: QEMU's trace is cut off: its disk is full: .*TMPDIR/);
+    });
+  });
+
+  it('something that QEMU cannot write to stands where memory is to go', async () => {
+    await withMachine(SMALL, async ({ qemu }) => {
+      // What QEMU says of a disk that has become full only since it was looked at.
+      symlinkSync('/dev/full', qemu.path('memory-0'));
+      const error = await refusal(qemu.readMemory(0, 1024 * 1024));
+      expect(error.code).toBe('io');
+      expect(error.message).toMatch(/no space left on its disk: .* needs 1 MiB there/);
+      expect(await qemu.readMemory(0, 4096)).toHaveLength(4096);
+    });
+    expectNothingLeft();
+  });
+
+  it('a trace that ends in the middle of a line', async () => {
+    const path = file('trace');
+    writeFileSync(path, 'pci_cfg_write edu 00:03.0 @0x4 <- 0x107\npci_cfg_wri');
+    const error = await refusal((async () => readTrace(path))());
+    expect(error.message).toMatch(/QEMU's trace is cut off: its last line is not whole/);
+    rmSync(path);
+  });
+});
+
 describe.skipIf(!haveQemu())('breakages at the start', () => {
   const start = (binary: string, startTimeoutMs = 5000) =>
     startQemu({ binary, startTimeoutMs, args: () => ['-machine', 'none', '-display', 'none'] });
@@ -278,6 +403,27 @@ describe.skipIf(!haveQemu())('breakages at the start', () => {
     expectNothingLeft();
   });
 
+  it('no folder for temporary files', async () => {
+    const before = process.env['TMPDIR'];
+    const plain = file('plain');
+    writeFileSync(plain, '');
+    try {
+      for (const [path, why] of [
+        [join(folder, 'missing'), 'it is not there'],
+        [plain, 'it is no folder'],
+      ] as const) {
+        process.env['TMPDIR'] = path;
+        expect((await refusal(startMachine(SMALL))).message).toBe(
+          `no folder can be made in ${path}: ${why}: set TMPDIR to a folder that can be written`,
+        );
+      }
+    } finally {
+      process.env['TMPDIR'] = before;
+    }
+    rmSync(plain);
+    expectNothingLeft();
+  });
+
   it('a folder for temporary files that is too long for sockets', async () => {
     const long = join(folder, 'x'.repeat(100));
     const before = process.env['TMPDIR'];
@@ -296,19 +442,10 @@ describe.skipIf(!haveQemu())('breakages at the start', () => {
   it.each(['SIGKILL', 'SIGTERM', 'SIGINT'] as const)(
     'the program that started it ended by %s',
     async (signal) => {
-      const main = file('main.mjs');
-      await build({
-        stdin: {
-          contents: `
-          import { startMachine } from './src/lab/machine-start.js';
-          const { qemu } = await startMachine(${JSON.stringify(SMALL)});
-          console.log(qemu.pid + ' ' + qemu.folder);
-          await new Promise((resolve) => setTimeout(resolve, 60_000));`,
-          resolveDir: join(import.meta.dirname, '..'),
-          loader: 'ts',
-        },
-        ...{ outfile: main, bundle: true, platform: 'node', format: 'esm', logLevel: 'warning' },
-      });
+      const main = await program(`
+        const { qemu } = await startMachine(machine);
+        console.log(qemu.pid + ' ' + qemu.folder);
+        await new Promise((resolve) => setTimeout(resolve, 60_000));`);
       const child = spawn(process.execPath, [main], { stdio: ['ignore', 'pipe', 'inherit'] });
       const line = await new Promise<string>((resolve) =>
         child.stdout.once('data', (data) => resolve(String(data))),

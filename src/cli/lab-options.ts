@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { InvalidArgumentError, Option } from 'commander';
 import { systemClock } from '../host/clock.js';
+import { removeOldRuns, runName } from '../lab/old-runs.js';
 import type { RunOptions } from '../lab/run.js';
+import { RunFolder } from '../lab/run-folder.js';
 import { Store } from '../lab/store.js';
 import type { Io } from './io.js';
 
@@ -14,9 +15,10 @@ export interface LabOptions {
   readonly keep?: boolean;
 }
 
-const RUNS_KEPT = 40;
 /** Bytes that mark one run's frames. */
 const SEED_BYTES = 12;
+/** Tells apart the folders of runs that start in the same second. */
+const MARK_BYTES = 3;
 
 export function accelOption(): Option {
   return new Option('--accel <name>', 'how QEMU runs the guest; kvm needs /dev/kvm')
@@ -50,24 +52,12 @@ export function runSurroundings(io: Io): Pick<RunOptions, 'clock' | 'seed' | 'sh
   };
 }
 
-/** A new folder for one run. Names sort by time; of the older ones only the last are kept. */
-export function newRunFolder(store: Store, name: string, keep: boolean): string {
+/** A new folder for one run, called after the time, the run and this process. Of the older ones only the last are kept. */
+export function newRunFolder(store: Store, name: string, keep: boolean): RunFolder {
   const runs = store.path('runs');
-  if (!keep)
-    for (const old of endedRuns(runs).slice(0, -RUNS_KEPT)) rmSync(old, { recursive: true, force: true });
-  const time = new Date().toISOString().replace(/[-:]/g, '').replace(/\..*/, '');
-  return join(runs, `${time}-${name}-${randomBytes(3).toString('hex')}`);
-}
-
-/** Those with a verdict, oldest first: a run beside this one may still be writing to its folder. */
-function endedRuns(runs: string): string[] {
-  let names: string[] = [];
-  try {
-    names = readdirSync(runs).sort();
-  } catch {
-    // The first run.
-  }
-  return names.map((name) => join(runs, name)).filter((path) => existsSync(join(path, 'verdict.json')));
+  if (!keep) removeOldRuns(runs);
+  const mark = randomBytes(MARK_BYTES).toString('hex');
+  return new RunFolder(join(runs, runName({ time: new Date(), name, pid: process.pid, mark })));
 }
 
 /** For an option that counts. */

@@ -23,7 +23,7 @@ export function verdictText(verdict: LabVerdict, style: Style): string {
   lines.push(
     next.up
       ? `  the next kernel said its first line after ${next.toFirstLineS} s and took commands after ${next.toReadyS} s`
-      : `  the next kernel did not come up${next.toFirstLineS === null ? ' at all' : ''}`,
+      : `  the next kernel did not come up${next.toFirstLineS === null ? ' at all' : ''}${next.ended === null ? '' : `: ${next.ended}`}`,
   );
   if (apply) {
     const restored =
@@ -71,7 +71,9 @@ export function matrixMarkdown(matrix: LabMatrix): string {
 function cells(row: MatrixRow): string[] {
   const stray = row.stray === null ? '' : `${row.stray.landed}/${row.stray.sent}`;
   const up = row.secondsToReady === null ? '' : `${row.secondsToReady} s`;
-  return [row.scenario, row.kernel, row.policy, row.outcome, stray, up, row.remark];
+  // The console's tail is in the run's folder, and would be most of the table here.
+  const [remark = ''] = row.remark.split("; the console's last lines: ");
+  return [row.scenario, row.kernel, row.policy, row.outcome, stray, up, remark];
 }
 
 function colored(outcome: LabOutcome, style: Style): string {

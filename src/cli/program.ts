@@ -3,9 +3,13 @@ import { VERSION } from '../version.js';
 import { applyCommand } from './commands/apply.js';
 import { auditCommand } from './commands/audit.js';
 import { demoCommand } from './commands/demo.js';
+import { flightCommand } from './commands/flight.js';
+import { inspectCommand } from './commands/inspect.js';
 import { labCommand } from './commands/lab.js';
 import { planCommand } from './commands/plan.js';
 import { restoreCommand } from './commands/restore.js';
+import { unwrapCommand } from './commands/unwrap.js';
+import { wrapCommand } from './commands/wrap.js';
 import type { Run } from './io.js';
 
 /** The whole command line; `run` performs the one command that was given. */
@@ -21,6 +25,10 @@ export function makeProgram(run: Run): Command {
   planCommand(program, run);
   applyCommand(program, run);
   restoreCommand(program, run);
+  flightCommand(program, run);
+  wrapCommand(program, run);
+  unwrapCommand(program, run);
+  inspectCommand(program, run);
   labCommand(program, run);
   demoCommand(program, run);
   for (const command of program.commands) command.exitOverride();

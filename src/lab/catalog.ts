@@ -16,6 +16,8 @@ export interface Catalog {
 /** The series that scenarios are made for, where apt has them. */
 export const KERNEL_SERIES = ['6.1', '6.12'] as const;
 
+const NEWEST = 'catalog.json';
+const BEFORE = 'catalog-before.json';
 const PACKAGE = v.object({ name: v.string(), version: v.string(), sha256: v.string(), bytes: v.number() });
 const CATALOG = v.object({
   kernels: v.record(v.string(), PACKAGE),
@@ -42,7 +44,7 @@ export async function readCatalog(store: Store): Promise<Catalog> {
 
 /** What the last online run left. */
 export async function storedCatalog(store: Store): Promise<Catalog> {
-  const path = store.path('catalog.json');
+  const path = store.path(NEWEST);
   try {
     return v.parse(CATALOG, JSON.parse(await readFile(path, 'utf8')));
   } catch (cause) {
@@ -84,9 +86,38 @@ async function askApt(store: Store): Promise<Catalog> {
     kexec,
     kexecLibraries: rest.slice(known.length),
   };
-  await store.make(store.path('catalog.json'), async (temporary) => {
-    await writeFile(temporary, `${JSON.stringify(catalog, null, 2)}\n`);
-    await rename(temporary, store.path('catalog.json'));
-  });
+  await storeCatalog(store, catalog);
   return catalog;
+}
+
+/** The one before stays: runs that were started with it may still be at work. */
+export async function storeCatalog(store: Store, catalog: Catalog): Promise<void> {
+  const text = `${JSON.stringify(catalog, null, 2)}\n`;
+  const old = await readFile(store.path(NEWEST), 'utf8').catch(() => text);
+  if (old !== text) await writeThrough(store, BEFORE, old);
+  await writeThrough(store, NEWEST, text);
+}
+
+/** The newest and the one before it, as far as they can be read. */
+export async function keptCatalogs(store: Store): Promise<readonly Catalog[]> {
+  const read = async (name: string): Promise<Catalog[]> => {
+    try {
+      return [v.parse(CATALOG, JSON.parse(await readFile(store.path(name), 'utf8')))];
+    } catch {
+      return [];
+    }
+  };
+  return [...(await read(NEWEST)), ...(await read(BEFORE))];
+}
+
+/** All packages that it names. */
+export function packagesOf(catalog: Catalog): readonly DebianPackage[] {
+  return [...Object.values(catalog.kernels), catalog.busybox, catalog.kexec, ...catalog.kexecLibraries];
+}
+
+async function writeThrough(store: Store, name: string, text: string): Promise<void> {
+  await store.make(store.path(name), async (temporary) => {
+    await writeFile(temporary, text);
+    await rename(temporary, store.path(name));
+  });
 }

@@ -1,13 +1,14 @@
-import { rm } from 'node:fs/promises';
-import type { Clock } from '../host/clock.js';
 import { ShootdownError } from '../pci/error.js';
+import { Closing } from './closing.js';
 import { EduMaster } from './edu-master.js';
-import { CONSOLE_CMDLINE, Guest } from './guest.js';
+import { CONSOLE_CMDLINE, type Guest } from './guest.js';
 import { applyInGuest } from './guest-apply.js';
 import { buildInitramfs, buildToolsDisk, modulePath, NEXT_KERNEL, TOOLS_DISK_MODULES } from './initramfs.js';
 import { type ConsoleFinding, consoleFindings } from './judge.js';
 import { openFrameSource } from './qemu-net.js';
-import { closeAll, type RunOptions } from './run.js';
+import { bootRecorded } from './recorded-guest.js';
+import type { RunOptions } from './run.js';
+import { VERDICT_FILE } from './run-folder.js';
 import { NETDEV } from './scenario.js';
 import { scenarioNamed } from './scenarios.js';
 
@@ -24,9 +25,9 @@ export interface ChainJump {
   readonly console: readonly ConsoleFinding[];
 }
 
-/** What `shootdown lab chain --json` prints. */
+/** What `shootdown lab chain --json` prints, and what lies in the chain's folder as verdict.json. */
 export interface ChainVerdict {
-  readonly schema: 'shootdown.lab-chain/1';
+  readonly schema: typeof SCHEMA;
   readonly kernel: string;
   readonly policy: 'none' | 'ours';
   readonly wanted: number;
@@ -41,6 +42,8 @@ export interface ChainOptions extends RunOptions {
   readonly onJump?: (jump: ChainJump) => void;
 }
 
+const SCHEMA = 'shootdown.lab-chain/1';
+const JUMPS_FILE = 'jumps.ndjson';
 const MEMORY_MIB = 1024;
 const JUMP_TIMEOUT_MS = 120_000;
 const SCENARIO = 'normal-edu';
@@ -48,58 +51,52 @@ const SCENARIO = 'normal-edu';
 const PACK = `cd / && { printf '%s\\n' bin dev next opt; find init bin/busybox bin/sh bin/kexec dev/console opt/kexec modules ${NEXT_KERNEL.slice(1)}; } \\
   | cpio -o -H newc >/tmp/next 2>/dev/null`;
 
-/** Jumps again and again in one guest, on purpose, with a driverless master that is looked at after each jump. */
+/**
+ * Jumps again and again in one guest, on purpose, with a driverless master that is looked at after each jump. Each jump
+ * is in the folder (jumps.ndjson) as soon as it is known. What ends the chain early, the user too, is in its verdict.
+ */
 export async function runChain(options: ChainOptions): Promise<ChainVerdict> {
-  const { clock, policy, parts, folder, signal, jumps: wanted } = options;
-  const closing: (() => Promise<void>)[] = [];
-  const close = async () => {
-    await closeAll(closing.splice(0).reverse());
-  };
-  const abort = () => void close().catch(() => {});
+  const { policy, parts, folder, signal, jumps: wanted } = options;
+  const closing = new Closing();
+  const abort = () => void closing.close().catch(() => {});
   signal?.addEventListener('abort', abort);
   const jumps: ChainJump[] = [];
-  let stopped: string | null = null;
+  const end = (stopped: string | null): ChainVerdict => {
+    const kernel = parts.kernel.release;
+    const verdict = { schema: SCHEMA, kernel, policy, wanted, jumps, stopped, folder: folder.path } as const;
+    folder.write(VERDICT_FILE, `${JSON.stringify(verdict, null, 2)}\n`);
+    return verdict;
+  };
   try {
     const guest = await bootChain(options, closing);
-    try {
-      for (let number = 1; number <= wanted; number++) {
-        const jump = await jumpOnce(guest, number, options, clock);
-        jumps.push(jump);
-        options.onJump?.(jump);
-      }
-    } catch (error) {
-      if (signal?.aborted || !(error instanceof ShootdownError)) throw error;
-      stopped = error.message;
+    for (let number = 1; number <= wanted; number++) {
+      const jump = await jumpOnce(guest, number, options);
+      jumps.push(jump);
+      folder.add(JUMPS_FILE, `${JSON.stringify(jump)}\n`);
+      options.onJump?.(jump);
     }
+    return end(null);
   } catch (error) {
-    if (signal?.aborted) throw new ShootdownError('refused', 'stopped', { cause: error });
+    const verdict = end(signal?.aborted ? 'interrupted' : messageOf(error));
+    if (signal?.aborted || error instanceof ShootdownError) return verdict;
     throw error;
   } finally {
     signal?.removeEventListener('abort', abort);
-    await close();
+    await closing.close();
   }
-  const verdict: ChainVerdict = {
-    schema: 'shootdown.lab-chain/1',
-    kernel: parts.kernel.release,
-    policy,
-    wanted,
-    jumps,
-    stopped,
-    folder: folder.path,
-  };
-  folder.write('verdict.json', `${JSON.stringify(verdict, null, 2)}\n`);
-  return verdict;
 }
 
-async function bootChain(options: ChainOptions, closing: (() => Promise<void>)[]): Promise<Guest> {
-  const { parts, folder, clock, accel = 'tcg', shootdown } = options;
+async function bootChain(options: ChainOptions, closing: Closing): Promise<Guest> {
+  const { parts, folder, policy, clock, accel = 'tcg', shootdown } = options;
   const { devices, cmdline } = scenarioNamed(SCENARIO);
   const disk = await buildToolsDisk(parts.store, shootdown);
-  closing.push(() => rm(disk, { force: true }));
   const initramfs = await buildInitramfs(parts);
   const source = await openFrameSource(NETDEV);
-  closing.push(() => source.close());
-  const guest = await Guest.boot({
+  closing.add(() => source.close());
+  const guest = await bootRecorded({
+    folder,
+    needs: [disk],
+    again: `shootdown lab chain --kernel ${parts.kernel.series} --policy ${policy}`,
     machine: { chipset: 'q35', memoryMiB: MEMORY_MIB, accel, devices },
     qemu: [
       ...['-drive', `if=none,id=tools,format=raw,readonly=on,file=${disk.replaceAll(',', ',,')}`],
@@ -108,20 +105,15 @@ async function bootChain(options: ChainOptions, closing: (() => Promise<void>)[]
     kernel: parts.kernel.image,
     initramfs: initramfs.path,
     cmdline: `${CONSOLE_CMDLINE} shootdown.boot=0 ${cmdline?.first ?? ''}`,
-    onConsole: (text) => folder.append('guest_console.txt', text),
     clock,
     signal: options.signal,
   });
-  closing.push(() => guest.stop());
+  closing.add(() => guest.stop());
   return guest;
 }
 
-async function jumpOnce(
-  guest: Guest,
-  number: number,
-  options: ChainOptions,
-  clock: Clock,
-): Promise<ChainJump> {
+async function jumpOnce(guest: Guest, number: number, options: ChainOptions): Promise<ChainJump> {
+  const { clock } = options;
   const { setup = ':', cmdline } = scenarioNamed(SCENARIO);
   await guest.must(setup);
   const master = new EduMaster({ seed: options.seed, clock });
@@ -165,4 +157,8 @@ async function applyHere(guest: Guest, { parts }: ChainOptions): Promise<number>
 
 function round(value: number): number {
   return Math.round(value * 100) / 100;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

@@ -1,6 +1,9 @@
 import { ShootdownError } from '../pci/error.js';
 import { type CommandOptions, command } from './command.js';
 
+/** On a slow line; apt itself gives up a server that says nothing. */
+const DOWNLOAD_TIMEOUT_MS = 3_600_000;
+
 /** A Debian package as apt's signed index describes it. */
 export interface DebianPackage {
   readonly name: string;
@@ -86,6 +89,9 @@ export async function libraryPackages(
   return [...found].sort();
 }
 
+/** Ends a program with the one that started it, however that ends: nobody goes on writing to a folder of another run. */
+const WITH_US = ['setpriv', '--pdeathsig', 'KILL'] as const;
+
 /** Puts the packages' .deb files into a folder, through apt, which verifies them. */
 export async function downloadPackages(
   packages: readonly DebianPackage[],
@@ -93,7 +99,15 @@ export async function downloadPackages(
   options: CommandOptions = {},
 ): Promise<void> {
   // apt gives up root for downloads, and its own user may not write to a private folder.
-  const args = ['-q', '-o', 'APT::Sandbox::User=root', 'download'];
+  const apt = ['apt-get', '-q', '-o', 'APT::Sandbox::User=root', 'download'];
   const wanted = packages.map(({ name, version }) => `${name}=${version}`);
-  await command('apt-get', [...args, ...wanted], { ...options, cwd: folder });
+  const [program, ...args] = [...WITH_US, ...apt, ...wanted];
+  const where = { timeoutMs: DOWNLOAD_TIMEOUT_MS, ...options, cwd: folder };
+  try {
+    await command(program, args, where);
+  } catch (cause) {
+    if (!(cause instanceof ShootdownError) || cause.code === 'not-found') throw cause;
+    const said = cause.message.replace(`${WITH_US.join(' ')} `, '').replace(/^setpriv:/, 'apt-get:');
+    throw new ShootdownError(cause.code, said, { cause });
+  }
 }

@@ -1,3 +1,4 @@
+import type { QtestClient } from '../host/qtest-client.js';
 import { ShootdownError } from '../pci/error.js';
 import type { Guest } from './guest.js';
 import type { Master, MasterContext } from './master.js';
@@ -48,10 +49,7 @@ export class EduMaster implements Master {
   /** Finds its registers in a guest; for one who asks `writes` by itself. */
   async find(guest: Guest): Promise<void> {
     this.#guest = guest;
-    const script =
-      'for d in /sys/bus/pci/devices/*; do [ $(cat $d/device) = 0x11e8 ] && head -n 1 $d/resource; done; :';
-    this.#bar = Number((await guest.must(script)).trim().split(' ')[0]);
-    if (!(this.#bar > 0)) throw guest.failure('io', 'the guest has no edu device with an assigned BAR');
+    this.#bar = await findEdu(guest);
   }
 
   async pause(): Promise<void> {}
@@ -86,14 +84,7 @@ export class EduMaster implements Master {
     const mark = new Uint8Array(BYTES).fill(0xa5);
     mark.set(seed.subarray(0, BYTES));
     await qtest.writeMemory(EDU_TARGET, mark);
-    // A device whose registers do not answer could not be told anything: that would prove nothing.
-    const ident = await qtest.peek(this.#bar + EDU_IDENT, 4);
-    if (ident !== EDU_IDENT_VALUE) {
-      throw new ShootdownError(
-        'io',
-        `edu does not answer at ${this.#bar.toString(16)}: it reads ${ident.toString(16)}`,
-      );
-    }
+    await expectEdu(qtest, this.#bar);
     await qtest.poke(this.#bar + EDU_DMA_SRC, 4, EDU_BUFFER);
     await qtest.poke(this.#bar + EDU_DMA_DST, 4, EDU_TARGET);
     await qtest.poke(this.#bar + EDU_DMA_CNT, 4, BYTES);
@@ -111,4 +102,23 @@ export class EduMaster implements Master {
     const found = await qtest.readMemory(EDU_TARGET, BYTES);
     return !mark.every((byte, i) => byte === found[i]);
   }
+}
+
+/** Physical address of its registers. */
+export async function findEdu(guest: Guest): Promise<number> {
+  const script =
+    'for d in /sys/bus/pci/devices/*; do [ $(cat $d/device) = 0x11e8 ] && head -n 1 $d/resource; done; :';
+  const bar = Number((await guest.must(script)).trim().split(' ')[0]);
+  if (!(bar > 0)) throw guest.failure('io', 'the guest has no edu device with an assigned BAR');
+  return bar;
+}
+
+/** A device whose registers do not answer could not be told anything: that would prove nothing. */
+export async function expectEdu(qtest: QtestClient, bar: number): Promise<void> {
+  const ident = await qtest.peek(bar + EDU_IDENT, 4);
+  if (ident === EDU_IDENT_VALUE) return;
+  throw new ShootdownError(
+    'io',
+    `edu does not answer at ${bar.toString(16)}: it reads ${ident.toString(16)}`,
+  );
 }

@@ -27,10 +27,10 @@ export async function applyInGuest(
 ): Promise<{ summary: GuestApply; journal: string }> {
   let restored: boolean | null = null;
   if (restores) {
-    const before = await readFunctions(guest);
+    const before = await readFunctions(guest, { whole: true });
     await apply(guest);
     await guest.must(`shootdown restore ${JOURNAL} --write-real-pci-devices`, TIMEOUT_MS);
-    restored = sameFunctions(before, await readFunctions(guest));
+    restored = sameFunctions(before, await readFunctions(guest, { whole: true }));
   }
   const { status, seconds } = await apply(guest);
   // Where nothing is to be done there is no journal.
@@ -61,12 +61,14 @@ cat /run/apply.txt`;
   return { status, seconds: Math.round((end - start) * 100) / 100 };
 }
 
-function sameFunctions(a: readonly GuestFunction[], b: readonly GuestFunction[]): boolean {
+/** The same functions with the same drivers and bytes, all of them but Status. */
+export function sameFunctions(a: readonly GuestFunction[], b: readonly GuestFunction[]): boolean {
   return a.length === b.length && a.every((one, i) => sameFunction(one, b[i]));
 }
 
 function sameFunction(a: GuestFunction, b: GuestFunction | undefined): boolean {
   if (b === undefined || a.fn.slot !== b.fn.slot || a.driver !== b.driver) return false;
+  if (a.config.length !== b.config.length) return false;
   return a.config.every((byte, at) => (at & ~1) === PCI_STATUS || byte === b.config[at]);
 }
 

@@ -9,7 +9,7 @@ import type { Guest } from './guest.js';
 /** One function as the guest's /sys shows it. */
 export interface GuestFunction {
   readonly fn: PciFunction;
-  /** Up to 256 bytes. */
+  /** Up to 256 bytes, or as many as /sys has. */
   readonly config: Uint8Array;
   readonly driver: string | null;
 }
@@ -33,16 +33,22 @@ export interface FunctionChange {
   readonly after: FunctionState | null;
 }
 
-/** Read before the next kernel loads any driver; `od` stops at 256 bytes, as far as the capabilities go. */
-const READ = `cd /sys/bus/pci/devices
+/** What is decoded lies in the first 256 bytes. */
+const DECODED_BYTES = 256;
+/** The whole of an Express function; /sys has 256 bytes of others. */
+const WHOLE_BYTES = 4096;
+
+/** Every function of a guest, in slot order; with `whole` all bytes of their configuration space. */
+export async function readFunctions(
+  guest: Guest,
+  { whole = false }: { whole?: boolean } = {},
+): Promise<readonly GuestFunction[]> {
+  const script = `cd /sys/bus/pci/devices
 for d in *; do
   driver=$(readlink $d/driver) || driver=-
-  echo "$d \${driver##*/} $(od -An -v -tx1 -N 256 $d/config | tr -d ' \\n')"
+  echo "$d \${driver##*/} $(od -An -v -tx1 -N ${whole ? WHOLE_BYTES : DECODED_BYTES} $d/config | tr -d ' \\n')"
 done`;
-
-/** Every function of a guest, in slot order. */
-export async function readFunctions(guest: Guest): Promise<readonly GuestFunction[]> {
-  return parseFunctions(await guest.must(READ));
+  return parseFunctions(await guest.must(script));
 }
 
 /** Lines of SLOT DRIVER HEX; a driver of `-` is none. */

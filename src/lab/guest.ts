@@ -4,6 +4,7 @@ import { QtestClient } from '../host/qtest-client.js';
 import { ShootdownError } from '../pci/error.js';
 import { FILES, machineArguments, type QemuMachine } from './machine.js';
 import { type QemuProcess, startQemu } from './qemu.js';
+import { type QemuEndReason, watchEnd } from './qemu-end.js';
 import { type Answer, CommandLine, type Ready, SerialLog } from './serial.js';
 
 export interface GuestOptions {
@@ -16,6 +17,10 @@ export interface GuestOptions {
   readonly cmdline: string;
   /** Takes what the console says as it comes. */
   readonly onConsole: (text: string) => void;
+  /** QEMU answers; the guest has not begun. */
+  readonly onStart?: (qemu: QemuProcess) => void;
+  /** Where what the machine's `traces` ask for is written. Default: QEMU's private folder. */
+  readonly trace?: string;
   readonly clock: Clock;
   /** Ends QEMU, whatever it is waited for. */
   readonly signal?: AbortSignal | undefined;
@@ -31,6 +36,8 @@ export const CONSOLE_CMDLINE =
 const BOOT_TIMEOUT_MS = 120_000;
 const COMMAND_TIMEOUT_MS = 60_000;
 const LAST_WORDS_MS = 2000;
+/** From the end of its console to that of QEMU. */
+const END_TIMEOUT_MS = 5000;
 const TAIL_LINES = 6;
 
 /** A Linux that runs in QEMU, with its console, its command line, and the views that do not ask it. */
@@ -39,8 +46,9 @@ export class Guest {
   readonly console: SerialLog;
   readonly qtest: QtestClient;
   readonly #line: CommandLine;
-
+  readonly #end: () => Promise<QemuEndReason>;
   readonly #clock: Clock;
+  #cutOff = false;
 
   private constructor(
     qemu: QemuProcess,
@@ -50,6 +58,7 @@ export class Guest {
     clock: Clock,
   ) {
     this.#clock = clock;
+    this.#end = watchEnd(qemu, clock);
     this.qemu = qemu;
     this.console = console;
     this.#line = line;
@@ -58,13 +67,18 @@ export class Guest {
 
   /** Boots a guest until its init takes commands. Rejects with what the console said last if it does not. */
   static async boot(options: GuestOptions): Promise<Guest> {
-    const { clock, signal } = options;
-    const qemu = await startQemu({ clock, args: (path) => guestArguments(options, path) });
+    const { clock, signal, machine } = options;
+    const adviseOn = (error: unknown) => (machine.accel === 'kvm' ? withoutKvm(error) : error);
+    const starting = startQemu({ clock, args: (path) => guestArguments(options, path) });
+    const qemu = await starting.catch((error: unknown) => {
+      throw adviseOn(error);
+    });
     const abort = () => void qemu.stop();
     signal?.addEventListener('abort', abort);
     void qemu.ended.finally(() => signal?.removeEventListener('abort', abort)).catch(() => {});
     try {
       if (signal?.aborted) throw new ShootdownError('refused', 'stopped');
+      options.onStart?.(qemu);
       const console = new SerialLog(await connect(qemu.path('console')), options.onConsole);
       const line = new CommandLine(await connect(qemu.path('line')), clock);
       const qtest = await QtestClient.connect(qemu.path(FILES.qtest), { clock });
@@ -73,7 +87,7 @@ export class Guest {
       await qemu.qmp.execute('cont');
       if (!(await guest.ready(BOOT_TIMEOUT_MS))) {
         const within = console.closed ? '' : ` within ${BOOT_TIMEOUT_MS / 1000} s`;
-        throw guest.failure('timeout', `the guest did not come up${within}`);
+        throw adviseOn(guest.failure('timeout', `the guest did not come up${within}`));
       }
       return guest;
     } catch (error) {
@@ -115,7 +129,8 @@ export class Guest {
 
   /** An error with what the console said last. */
   failure(code: 'timeout' | 'io', message: string): ShootdownError {
-    const ended = this.console.closed || this.#line.log.closed ? 'QEMU has ended; ' : '';
+    const closed = this.console.closed || this.#line.log.closed;
+    const ended = closed && !this.#cutOff ? 'QEMU has ended; ' : '';
     const panic = /Kernel panic - .*/.exec(this.console.text)?.[0].trim();
     const tail = this.console.tail(TAIL_LINES).split('\n').join(' / ');
     const parts = [message, ...(panic === undefined ? [] : [panic])].join('; ');
@@ -123,6 +138,24 @@ export class Guest {
       code,
       `${ended}${parts}; the console's last lines: ${tail === '' ? '(none)' : tail}`,
     );
+  }
+
+  /**
+   * What the guest did that QEMU ended for, in QEMU's word: `guest-reset` after a panic. Rejects with `io` where QEMU
+   * was ended from outside or has crashed, which says nothing of the guest.
+   */
+  async ownEnd(): Promise<string> {
+    const stop = new AbortController();
+    const goesOn = this.#clock.sleep(END_TIMEOUT_MS, stop.signal).then(() => undefined);
+    const end = await Promise.race([this.#end(), goesOn]);
+    stop.abort();
+    if (end === undefined) {
+      this.#cutOff = true;
+      throw new ShootdownError('io', 'QEMU goes on, but somebody has closed the socket of the console');
+    }
+    const { byGuest, word } = end;
+    if (byGuest) return word;
+    throw this.failure('io', `not by the guest's doing but from outside, or in a crash of its own (${word})`);
   }
 
   /** A QEMU that has ended closes its sockets one after the other: what the console still had to say counts. */
@@ -143,14 +176,21 @@ function guestArguments(options: GuestOptions, path: (name: string) => string): 
     ...['-chardev', `socket,id=${name},path=${path(name)},server=on,wait=off`],
     ...['-serial', `chardev:${name}`],
   ];
-  const { machine, qemu, kernel, initramfs, cmdline } = options;
+  const { machine, qemu, kernel, initramfs, cmdline, trace } = options;
   return [
     ...qemu,
-    ...machineArguments(machine, path),
+    ...machineArguments(machine, (name) => (name === FILES.trace && trace) || path(name)),
     ...['-no-reboot', '-S', '-kernel', kernel, '-initrd', initramfs, '-append', cmdline],
     ...serial('console'),
     ...serial('line'),
   ];
+}
+
+/** Neither QEMU nor a guest that hangs says that one can do without. */
+function withoutKvm(error: unknown): unknown {
+  if (!(error instanceof ShootdownError) || error.code === 'not-found') return error;
+  const message = `${error.message}; without --accel kvm it is slower, and works everywhere`;
+  return new ShootdownError(error.code, message, { cause: error });
 }
 
 /** QEMU listens before it answers on its QMP socket, so there is nothing to wait for. */

@@ -3,6 +3,7 @@ import { type Catalog, packagesFor, readCatalog } from './catalog.js';
 import { type CpioEntry, cpioArchive } from './cpio.js';
 import { GUEST_INIT } from './guest-init.js';
 import { busyboxPath, kexecEntries, nodeEntries } from './guest-programs.js';
+import { keepImage } from './images.js';
 import { type LabKernel, openKernel } from './kernel.js';
 import { SCENARIOS } from './scenarios.js';
 import type { Store } from './store.js';
@@ -50,13 +51,12 @@ export async function guestParts(store: Store, series: string, catalog?: Catalog
 
 /**
  * A guest's initramfs, with the modules of every scenario, of which a run loads its own. Not compressed: unpacking
- * under TCG costs more than reading. Without Node it lies in the store, for the next run too; with Node it is large,
- * changes with the bundle, and is the caller's to remove.
+ * under TCG costs more than reading. It lies in the store, for the next run and for whoever repeats this one.
  */
 export async function buildInitramfs(
   parts: GuestParts,
   shootdown?: GuestShootdown,
-): Promise<{ readonly path: string; readonly temporary: boolean }> {
+): Promise<{ readonly path: string }> {
   const { store, kernel } = parts;
   const base = await baseEntries(parts);
   const modules = (await kernel.modules(ALL_MODULES)).map(moduleEntry);
@@ -68,21 +68,21 @@ export async function buildInitramfs(
     { path: NEXT_INITRAMFS.slice(1), kind: 'file', bytes: cpioArchive([...base, ...modules]) },
   ];
   const name = `initramfs-${kernel.series}`;
-  if (!shootdown) return { path: await store.file(name, cpioArchive(entries)), temporary: false };
+  if (!shootdown) return { path: await keepImage(store, name, cpioArchive(entries)) };
   entries.push(...(await nodeEntries('shootdown', shootdown.node, shootdown.bundle)));
-  return { path: await store.temporaryFile(name, cpioArchive(entries)), temporary: true };
+  return { path: await keepImage(store, `${name}-shootdown`, cpioArchive(entries)) };
 }
 
 /**
  * Node and the bundle as an archive to be put on a disk: a chain of kernels reads it anew each time, which costs less
- * than carrying it in every initramfs. The caller removes it.
+ * than carrying it in every initramfs. It lies in the store, too.
  */
 export async function buildToolsDisk(store: Store, { node, bundle }: GuestShootdown): Promise<string> {
   const archive = cpioArchive(await nodeEntries('shootdown', node, bundle));
   const sectors = Math.ceil(archive.length / 512);
   const disk = new Uint8Array(sectors * 512);
   disk.set(archive);
-  return store.temporaryFile('tools', disk);
+  return keepImage(store, 'tools', disk);
 }
 
 async function baseEntries({ busybox }: GuestParts): Promise<CpioEntry[]> {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { newestKernels, parsePackages } from './debian.js';
 import { parseFunctions } from './guest-pci.js';
-import { consoleFindings, outcomeOf } from './judge.js';
+import { comeUp, consoleFindings, outcomeOf } from './judge.js';
 import { checkConfig } from './kernel.js';
 
 describe("a kernel's console", () => {
@@ -42,6 +42,13 @@ describe("a kernel's console", () => {
     expect(outcomeOf({ up: true, stray: 0, findings: [], aliveBefore: false })).toBe('unproven');
     expect(outcomeOf({ up: true, stray: 0, findings: [] })).toBe('clean');
   });
+});
+
+it('a kernel that comes up is the next one only if it says so', () => {
+  const ready = { boot: 1, release: '6.1.0', uptimeS: 2 };
+  expect(comeUp(ready, 1)).toEqual({ ready, instead: null });
+  expect(comeUp({ ...ready, boot: 0 }, 1)).toEqual({ ready: undefined, instead: 'another-kernel' });
+  expect(comeUp(undefined, 1)).toEqual({ ready: undefined, instead: null });
 });
 
 describe("Debian's packages", () => {

@@ -1,5 +1,6 @@
 import { printable } from '../pci/printable.js';
 import type { LabOutcome } from './scenario.js';
+import type { Ready } from './serial.js';
 
 export type ConsoleProblem = 'oops' | 'nobody-cared' | 'aer' | 'dmar-fault' | 'stall';
 
@@ -29,6 +30,18 @@ export function consoleFindings(text: string): readonly ConsoleFinding[] {
     if (findings.length >= FINDINGS_MAX) break;
   }
   return findings;
+}
+
+/**
+ * Who has come up after a jump to the kernel that was told to call itself `boot`: a machine that firmware has started
+ * anew brings the first kernel back, which is not the next one.
+ */
+export function comeUp(
+  seen: Ready | undefined,
+  boot: number,
+): { readonly ready: Ready | undefined; readonly instead: 'another-kernel' | null } {
+  if (seen === undefined || seen.boot === boot) return { ready: seen, instead: null };
+  return { ready: undefined, instead: 'another-kernel' };
 }
 
 /** One word for a run: the worst that is true. */

@@ -3,12 +3,14 @@ import { systemClock } from '../host/clock.js';
 import { ShootdownError } from '../pci/error.js';
 import { FILES, machineArguments, type QemuMachine } from './machine.js';
 import { type QemuOptions, type QemuProcess, startQemu } from './qemu.js';
+import { readTrace } from './qemu-trace.js';
+import { needRoom } from './room.js';
 
 export interface StartedMachine {
   readonly qemu: QemuProcess;
   /** The socket for `--host qtest:`. */
   readonly qtest: string;
-  /** What `traces` asked for, as far as it has been written. */
+  /** What `traces` asked for, as far as it has been written; throws `io` where QEMU could not write all of it. */
   trace(): string;
   stop(): Promise<void>;
 }
@@ -36,7 +38,7 @@ export async function startMachine(
   return {
     qemu,
     qtest: qemu.path(FILES.qtest),
-    trace: () => readFileSync(qemu.path(FILES.trace), 'latin1'),
+    trace: () => readTrace(qemu.path(FILES.trace)),
     stop: () => qemu.stop(),
   };
 }
@@ -53,6 +55,8 @@ async function firmwareDone(qemu: QemuProcess, clock: NonNullable<QemuOptions['c
     const tail = said.trimEnd().split('\n').slice(-3).join(' / ');
     if (ended)
       throw new ShootdownError('io', `QEMU ended while its firmware was at work: ${qemu.stderr || tail}`);
+    // Or it would be waited for in vain.
+    await needRoom(qemu.folder, 1, "the firmware's log");
     if (clock.now() >= deadline) {
       const text = `the firmware was not done within ${FIRMWARE_TIMEOUT_MS} ms; it said last: ${tail}`;
       throw new ShootdownError('timeout', text);

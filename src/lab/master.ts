@@ -1,9 +1,11 @@
 import type { Clock } from '../host/clock.js';
 import { ShootdownError } from '../pci/error.js';
+import { EduInterrupter } from './edu-interrupter.js';
 import { EduMaster } from './edu-master.js';
 import { FrameSearch, type Phase, parseMac } from './frames.js';
 import type { Guest } from './guest.js';
 import type { FrameSource } from './qemu-net.js';
+import { needRoom } from './room.js';
 import { GUEST_MAC, type Oracle } from './scenario.js';
 import { Traffic } from './traffic.js';
 import type { StrayCount } from './verdict.js';
@@ -39,6 +41,8 @@ export function openMaster(oracle: Oracle, context: MasterContext): Master {
       return new FrameMaster(context, oracle.descriptors);
     case 'edu':
       return new EduMaster(context);
+    case 'edu-interrupt':
+      return new EduInterrupter(oracle.message);
     case 'console':
       return new NoMaster();
   }
@@ -68,9 +72,11 @@ class FrameMaster implements Master {
     this.#search = new FrameSearch(seed);
   }
 
-  start(guest: Guest): Promise<void> {
+  async start(guest: Guest): Promise<void> {
     this.#guest = guest;
-    return this.#traffic.flow('before', BEFORE_INTERVAL_MS);
+    // Now, rather than when the jump has been made.
+    await needRoom(guest.qemu.folder, PIECE_BYTES, 'the search of the memory');
+    await this.#traffic.flow('before', BEFORE_INTERVAL_MS);
   }
 
   pause(): Promise<void> {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ShootdownError } from '../pci/error.js';
-import { type MatrixCell, runMatrix } from './matrix.js';
+import { type MatrixCell, type RunCell, runMatrix } from './matrix.js';
 import { SCENARIOS, scenarioNamed } from './scenarios.js';
 import type { LabVerdict } from './verdict.js';
 
@@ -18,7 +18,7 @@ const CELLS = [
 /** As much of a verdict as a row takes. */
 function verdict(landed: number): LabVerdict {
   const stray = { of: 'frames', sent: 100, landed, first: null, aliveBefore: true };
-  const next = { up: true, toReadyS: 6.5 };
+  const next = { up: true, ended: null, toReadyS: 6.5 };
   return {
     outcome: landed > 0 ? 'stray' : 'clean',
     stray,
@@ -46,23 +46,30 @@ describe('a matrix', () => {
 
   it('goes on after a run that failed', async () => {
     let runs = 0;
-    const run = async () => {
+    const run: RunCell = async (_cell, at) => {
       runs++;
+      at(`/runs/${runs}`);
       if (runs === 1) throw new ShootdownError('timeout', 'the guest hangs');
       return verdict(0);
     };
     const { rows } = await runMatrix(CELLS, run, { ...going, jobs: 1 });
-    expect(rows[0]).toMatchObject({ outcome: 'failed', remark: 'the guest hangs' });
+    expect(rows[0]).toMatchObject({ outcome: 'failed', remark: 'the guest hangs', folder: '/runs/1' });
     expect(rows[1]).toMatchObject({ outcome: 'clean' });
   });
 
-  it('ends when it is told to', async () => {
+  it('ends when it is told to, and has what is there by then', async () => {
     const stop = new AbortController();
-    const run = async () => {
+    let runs = 0;
+    const run: RunCell = async () => {
+      runs++;
+      if (runs === 1) return verdict(97);
       stop.abort();
-      return verdict(0);
+      throw new ShootdownError('refused', 'stopped');
     };
-    await expect(runMatrix(CELLS, run, { jobs: 1, signal: stop.signal })).rejects.toThrow('stopped');
+    const { rows, interrupted } = await runMatrix(CELLS, run, { jobs: 1, signal: stop.signal });
+    expect(interrupted).toBe(true);
+    expect(rows.map(({ scenario, outcome }) => [scenario, outcome])).toEqual([['normal-edu', 'stray']]);
+    expect(runs).toBe(2);
   });
 });
 

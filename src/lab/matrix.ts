@@ -15,11 +15,14 @@ export interface MatrixRow {
   readonly stray: { readonly sent: number; readonly landed: number } | null;
   readonly secondsToReady: number | null;
   readonly remark: string;
+  /** What the run left behind, if it came as far as having a folder. */
   readonly folder: string | null;
 }
 
 export interface LabMatrix {
   readonly schema: 'shootdown.lab-matrix/1';
+  /** True where somebody ended it before all rows were there. */
+  readonly interrupted: boolean;
   readonly rows: readonly MatrixRow[];
 }
 
@@ -29,38 +32,43 @@ export interface MatrixCell {
   readonly policy: LabPolicy;
 }
 
+export interface MatrixOptions {
+  /** How many run at a time. */
+  readonly jobs: number;
+  readonly signal: AbortSignal;
+  readonly onRow?: (row: MatrixRow, done: number) => void;
+}
+
+/** Runs one cell; says where its folder is as soon as there is one. */
+export type RunCell = (cell: MatrixCell, at: (folder: string) => void) => Promise<LabVerdict>;
+
 /**
- * Runs every cell, up to `jobs` at a time, and gives the rows in the cells' order. A run that fails is a row; only an
- * aborted `signal` ends it all.
+ * Runs every cell, up to `jobs` at a time, and gives the rows in the cells' order. A run that fails is a row; an
+ * aborted `signal` ends it, with the rows that are there by then.
  */
 export async function runMatrix(
   cells: readonly MatrixCell[],
-  run: (cell: MatrixCell) => Promise<LabVerdict>,
-  options: { jobs: number; signal: AbortSignal; onRow?: (row: MatrixRow, done: number) => void },
+  run: RunCell,
+  { jobs, signal, onRow }: MatrixOptions,
 ): Promise<LabMatrix> {
-  const rows: MatrixRow[] = [];
-  let next = 0;
+  const rows: (MatrixRow | undefined)[] = cells.map(() => undefined);
+  const left = cells.entries();
   let done = 0;
   const work = async (): Promise<void> => {
-    while (next < cells.length) {
-      const at = next++;
-      const cell = cells[at];
-      if (cell === undefined) return;
-      if (options.signal.aborted) throw new ShootdownError('refused', 'stopped');
-      const row = await runCell(cell, run, options.signal);
+    for (const [at, cell] of left) {
+      const row = signal.aborted ? undefined : await runCell(cell, run, signal);
+      if (row === undefined) return;
       rows[at] = row;
-      options.onRow?.(row, ++done);
+      onRow?.(row, ++done);
     }
   };
-  await Promise.all(Array.from({ length: Math.max(1, options.jobs) }, work));
-  return { schema: 'shootdown.lab-matrix/1', rows };
+  await Promise.all(Array.from({ length: Math.max(1, jobs) }, work));
+  const there = rows.filter((row) => row !== undefined);
+  return { schema: 'shootdown.lab-matrix/1', interrupted: there.length < cells.length, rows: there };
 }
 
-async function runCell(
-  cell: MatrixCell,
-  run: (cell: MatrixCell) => Promise<LabVerdict>,
-  signal: AbortSignal,
-): Promise<MatrixRow> {
+/** `undefined` if it was ended before it had come to anything. */
+async function runCell(cell: MatrixCell, run: RunCell, signal: AbortSignal): Promise<MatrixRow | undefined> {
   const { scenario, series, policy } = cell;
   const head = {
     scenario: scenario.name,
@@ -69,22 +77,28 @@ async function runCell(
     kernel: series,
     policy,
   } as const;
-  const none = { stray: null, secondsToReady: null, folder: null };
+  const none = { stray: null, secondsToReady: null };
   if (scenario.jump === 'crash' && policy === 'ours') {
     return {
       ...head,
       ...none,
+      folder: null,
       outcome: 'unsupported',
       remark: 'nothing of ours exists on the crash path yet',
     };
   }
+  let at: string | null = null;
+  const told = (folder: string) => {
+    at = folder;
+  };
   try {
-    const { outcome, stray, next, console: findings, apply, folder } = await run(cell);
+    const { outcome, stray, next, console: findings, apply, folder } = await run(cell, told);
     const first = findings[0];
     const remarks = [
       first === undefined ? '' : `${first.problem}: ${first.line.replace(/^\[[^\]]*\]\s*/, '')}`,
       stray.of !== null && !stray.aliveBefore ? 'not at work before the jump' : '',
       apply?.restored === false ? 'restore did not give every byte back' : '',
+      next.ended ?? '',
     ];
     return {
       ...head,
@@ -95,7 +109,8 @@ async function runCell(
       folder,
     };
   } catch (error) {
-    if (signal.aborted || !(error instanceof ShootdownError)) throw error;
-    return { ...head, ...none, outcome: 'failed', remark: error.message };
+    if (!(error instanceof ShootdownError)) throw error;
+    if (signal.aborted) return undefined;
+    return { ...head, ...none, outcome: 'failed', remark: error.message, folder: at };
   }
 }

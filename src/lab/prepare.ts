@@ -1,5 +1,6 @@
 import { type Catalog, packagesFor, readCatalog, storedCatalog } from './catalog.js';
 import { buildInitramfs, type GuestParts, guestParts } from './initramfs.js';
+import { prune } from './prune.js';
 import type { Store } from './store.js';
 import { checkTrees } from './tree-check.js';
 
@@ -13,7 +14,10 @@ export interface PreparedKernel {
   readonly initramfs: string;
 }
 
-/** Gets everything for guests with these kernels (by default all that apt has) and proves that it fits together. */
+/**
+ * Gets everything for guests with these kernels (by default all that apt has), proves that it fits together, and removes
+ * packages that are out of use.
+ */
 export async function prepare(store: Store, series?: readonly string[]): Promise<readonly PreparedKernel[]> {
   await store.sweep();
   const catalog = await readCatalog(store);
@@ -27,6 +31,7 @@ export async function prepare(store: Store, series?: readonly string[]): Promise
     const name = catalog.kernels[one]?.name ?? '';
     prepared.push({ series: one, release, version, package: name, image, initramfs: path });
   }
+  await prune(store);
   return prepared;
 }
 

@@ -1,6 +1,10 @@
-import { readdirSync, statSync } from 'node:fs';
+import { createSocket } from 'node:dgram';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { haveQemu } from '../../test/support/machines.js';
+import { systemClock as clock } from '../host/clock.js';
 import { openQtest } from '../host/qtest.js';
 import { machineArguments, type QemuMachine } from './machine.js';
 import { startMachine } from './machine-start.js';
@@ -74,6 +78,39 @@ describe.skipIf(!haveQemu())('QEMU processes', () => {
     } finally {
       await Promise.all([...machines, ...wires].map((each) => ('stop' in each ? each.stop() : each.close())));
     }
+  });
+
+  it('keep the port of their cable to themselves, from before they start until it is closed', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'shootdown-wire-'));
+    const wire = await openFrameSource('wire');
+    const port = Number(/local\.port=(\d+)/.exec(wire.options)?.[1]);
+    const taken = () =>
+      new Promise<string>((resolve) => {
+        const socket = createSocket('udp4');
+        socket.on('error', (error: NodeJS.ErrnoException) => resolve(String(error.code)));
+        socket.bind(port, '127.0.0.1', () => socket.close(() => resolve('free')));
+      });
+    expect(await taken()).toBe('EADDRINUSE');
+    const { stop } = await startMachine({
+      chipset: 'q35',
+      netdevs: [wire.options],
+      devices: [{ model: 'e1000', netdev: 'wire' }],
+      // QEMU writes down there what it gets.
+      extra: ['-object', `filter-dump,id=seen,netdev=wire,file=${folder}/seen`],
+    });
+    try {
+      expect(await taken()).toBe('EADDRINUSE');
+      await wire.send(Buffer.from('a frame with a mark in it, and long enough'));
+      const seen = () => readFileSync(join(folder, 'seen'), 'latin1').includes('a frame with a mark');
+      for (let i = 0; i < 100 && !seen(); i++) await clock.sleep(50);
+      expect(seen()).toBe(true);
+    } finally {
+      await stop();
+    }
+    expect(await taken()).toBe('EADDRINUSE');
+    await wire.close();
+    expect(await taken()).toBe('free');
+    rmSync(folder, { recursive: true });
   });
 
   it('keep their folder to themselves, and to their life', async () => {

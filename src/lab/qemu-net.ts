@@ -1,5 +1,7 @@
 import { createSocket, type Socket } from 'node:dgram';
 
+const DRAWS_MAX = 10;
+
 /**
  * The other end of QEMU's `-netdev dgram`: an Ethernet frame is one UDP datagram on loopback, so traffic needs no
  * privileges and leaves the machine nowhere.
@@ -13,18 +15,14 @@ export interface FrameSource {
   close(): Promise<void>;
 }
 
-/** `id` names the netdev. Ports are drawn by the kernel; QEMU refuses to start if somebody took its one meanwhile. */
+/** `id` names the netdev. Ports are drawn by the kernel; QEMU's stays its own for as long as this is open. */
 export async function openFrameSource(id: string): Promise<FrameSource> {
   const ours = await bound();
-  // Nobody can bind a port for another program; the kernel does not soon hand out again one that was let go.
-  const theirs = await bound();
-  const port = theirs.address().port;
-  await closed(theirs);
+  const { port, guard } = await guardedPort();
   let received = 0;
   ours.on('message', () => {
     received++;
   });
-  // ICMP says so when QEMU does not listen (any more); frames may get lost.
   ours.on('error', () => {});
   const remote = `remote.type=inet,remote.host=127.0.0.1,remote.port=${ours.address().port}`;
   return {
@@ -33,15 +31,38 @@ export async function openFrameSource(id: string): Promise<FrameSource> {
       return received;
     },
     send: (frame) => new Promise((resolve) => ours.send(frame, port, '127.0.0.1', () => resolve())),
-    close: () => closed(ours),
+    close: async () => {
+      await closed(ours);
+      await closed(guard);
+    },
   };
 }
 
-function bound(): Promise<Socket> {
+/**
+ * Nobody can bind a port for another program, and QEMU binds its own with SO_REUSEADDR: it would share one that another
+ * lab has drawn. So a socket of ours is bound to the port as well, with SO_REUSEADDR, too: then nobody else is given
+ * that port, QEMU can bind it all the same, and as the one that was bound last it gets what is sent there (Linux looks
+ * sockets up newest first). Before QEMU listens and when it has ended, this socket takes the frames, and drops them.
+ */
+async function guardedPort(): Promise<{ port: number; guard: Socket }> {
+  for (let tries = 1; ; tries++) {
+    const drawn = await bound();
+    const { port } = drawn.address();
+    await closed(drawn);
+    try {
+      return { port, guard: await bound(port, true) };
+    } catch (error) {
+      // Drawn by somebody else just now.
+      if (tries === DRAWS_MAX || (error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
+    }
+  }
+}
+
+function bound(port = 0, reuseAddr = false): Promise<Socket> {
   return new Promise((resolve, reject) => {
-    const socket = createSocket('udp4');
+    const socket = createSocket({ type: 'udp4', reuseAddr });
     socket.once('error', reject);
-    socket.bind(0, '127.0.0.1', () => {
+    socket.bind(port, '127.0.0.1', () => {
       socket.off('error', reject);
       resolve(socket);
     });

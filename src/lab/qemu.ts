@@ -6,8 +6,10 @@ import { join } from 'node:path';
 import { type Clock, systemClock } from '../host/clock.js';
 import { ShootdownError } from '../pci/error.js';
 import { printable } from '../pci/printable.js';
+import { fileError } from './file-error.js';
 import { type QemuExit, SupervisedChild } from './qemu-child.js';
 import { Qmp } from './qmp.js';
+import { needRoom, roomError } from './room.js';
 
 export interface QemuOptions {
   /** Everything but the binary and its QMP socket; `path` names a file in the private folder. */
@@ -27,6 +29,17 @@ const VERSION_TIMEOUT_MS = 20_000;
 const POLL_MS = 5;
 /** What sockaddr_un holds, less the name of a socket in the folder. */
 const FOLDER_MAX_BYTES = 90;
+const MEMORY_READ = "a look at the machine's memory";
+/** What `pmemsave` says of a disk that is full. */
+const QEMU_CANNOT_WRITE = /An IO error has occurred|No space left/;
+
+const WHY_NO_FOLDER: Readonly<Record<string, string>> = {
+  ENOENT: 'it is not there',
+  ENOTDIR: 'it is no folder',
+  EACCES: 'no permission to write there',
+  EROFS: 'it is read-only',
+  ENOSPC: 'no space left on its disk',
+};
 
 /** A QEMU that is running, or was. */
 export class QemuProcess {
@@ -64,13 +77,24 @@ export class QemuProcess {
     return this.#child.stderr;
   }
 
-  /** Physical memory as QEMU itself has it: the guest is not asked. */
+  /**
+   * Physical memory as QEMU itself has it: the guest is not asked. It goes through a file in the private folder, and
+   * rejects with `io` where there is no room for it.
+   */
   async readMemory(address: number | bigint, length: number): Promise<Uint8Array> {
+    await needRoom(this.folder, length, MEMORY_READ);
     const file = this.path(`memory-${this.#dumps++}`);
-    await this.qmp.execute('pmemsave', { val: Number(address), size: length, filename: file });
-    const bytes = await readFile(file);
-    await rm(file);
-    return new Uint8Array(bytes);
+    try {
+      await this.qmp.execute('pmemsave', { val: Number(address), size: length, filename: file });
+      const bytes = await readFile(file);
+      if (bytes.length === length) return new Uint8Array(bytes);
+    } catch (error) {
+      if (!(error instanceof ShootdownError)) throw fileError(file, error);
+      if (!QEMU_CANNOT_WRITE.test(error.message)) throw error;
+    } finally {
+      await rm(file, { force: true });
+    }
+    throw await roomError(this.folder, length, MEMORY_READ);
   }
 
   /** Ends QEMU and removes its folder; resolves when both have happened. May be called again. */
@@ -88,7 +112,7 @@ export class QemuProcess {
 export async function startQemu(options: QemuOptions): Promise<QemuProcess> {
   const { binary = BINARY, clock = systemClock, startTimeoutMs = START_TIMEOUT_MS } = options;
   await checkVersion(binary);
-  const folder = mkdtempSync(join(tmpdir(), 'shootdown-qemu-'));
+  const folder = privateFolder();
   const path = (name: string) => join(folder, name);
   const qmpPath = path('qmp');
   const command = [binary, ...options.args(path), '-qmp', `unix:${qmpPath},server=on,wait=off`];
@@ -102,6 +126,17 @@ export async function startQemu(options: QemuOptions): Promise<QemuProcess> {
   } catch (error) {
     await child.stop(clock);
     throw error;
+  }
+}
+
+function privateFolder(): string {
+  try {
+    return mkdtempSync(join(tmpdir(), 'shootdown-qemu-'));
+  } catch (cause) {
+    const { code = '', message } = cause as NodeJS.ErrnoException;
+    const why = WHY_NO_FOLDER[code] ?? message;
+    const text = `no folder can be made in ${tmpdir()}: ${why}: set TMPDIR to a folder that can be written`;
+    throw new ShootdownError(code === 'EACCES' || code === 'EROFS' ? 'no-permission' : 'io', text, { cause });
   }
 }
 

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
@@ -19,4 +19,21 @@ it('does not throw at what comes by itself, and says later what went wrong', () 
 
 it('says where no folder can be made', () => {
   expect(() => new RunFolder('/dev/null/run')).toThrow(/^\/dev\/null\/run: ENOTDIR/);
+});
+
+it('replaces a file at once, adds to another, and says why there is no verdict', () => {
+  const path = mkdtempSync(join(tmpdir(), 'shootdown-run-'));
+  const folder = new RunFolder(path);
+  folder.write('verdict.json', '{}');
+  folder.write('verdict.json', '{"a":1}');
+  folder.add('jumps.ndjson', '{"number":1}\n');
+  folder.add('jumps.ndjson', '{"number":2}\n');
+  folder.fail('the guest hangs');
+  const text = (name: string) => readFileSync(join(path, name), 'utf8');
+  expect(readdirSync(path).sort()).toEqual(['failure.txt', 'jumps.ndjson', 'verdict.json']);
+  expect(text('verdict.json')).toBe('{"a":1}');
+  expect(text('jumps.ndjson')).toBe('{"number":1}\n{"number":2}\n');
+  expect(text('failure.txt')).toBe('the guest hangs\n');
+  rmSync(path, { recursive: true });
+  folder.fail('the guest hangs');
 });

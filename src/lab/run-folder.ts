@@ -1,7 +1,11 @@
-import { appendFileSync, copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ShootdownError } from '../pci/error.js';
-import { fileError } from './store.js';
+import { fileError } from './file-error.js';
+
+/** What a run leaves when it has come to its verdict, or to none. */
+export const VERDICT_FILE = 'verdict.json';
+export const FAILURE_FILE = 'failure.txt';
 
 /** Where one run leaves what it saw. */
 export class RunFolder {
@@ -17,37 +21,51 @@ export class RunFolder {
     }
   }
 
+  /** Replaces a file at once: whoever reads it sees all of the old one, or all of the new one. */
   write(name: string, text: string): void {
-    if (this.#failure) throw this.#failure;
-    this.#put(name, text, writeFileSync);
+    this.#check();
+    const temporary = join(this.path, `.${name}`);
+    try {
+      writeFileSync(temporary, text);
+      renameSync(temporary, join(this.path, name));
+    } catch (cause) {
+      rmSync(temporary, { force: true });
+      throw fileError(join(this.path, name), cause);
+    }
   }
 
-  /** For what comes by itself: does not throw, but the next `write` says what went wrong. */
+  /** Adds to a file, so that what is known already stays whatever comes next. */
+  add(name: string, text: string): void {
+    this.#check();
+    const path = join(this.path, name);
+    try {
+      appendFileSync(path, text);
+    } catch (cause) {
+      throw fileError(path, cause);
+    }
+  }
+
+  /** For what comes by itself: does not throw, but what is written next says what went wrong. */
   append(name: string, text: string): void {
     if (this.#failure) return;
     try {
-      this.#put(name, text, appendFileSync);
+      this.add(name, text);
     } catch (error) {
       if (!(error instanceof ShootdownError)) throw error;
       this.#failure = error;
     }
   }
 
-  #put(name: string, text: string, how: (path: string, text: string) => void): void {
-    const path = join(this.path, name);
+  /** Leaves behind why the run came to no verdict, if that can be written. */
+  fail(message: string): void {
     try {
-      how(path, text);
-    } catch (cause) {
-      throw fileError(path, cause);
+      writeFileSync(join(this.path, FAILURE_FILE), `${message}\n`);
+    } catch {
+      // The error itself is told by whoever has it.
     }
   }
 
-  /** Copies a file that is about to go; one that is not there is left out. */
-  keep(from: string, name: string): void {
-    try {
-      copyFileSync(from, join(this.path, name));
-    } catch (cause) {
-      if ((cause as NodeJS.ErrnoException).code !== 'ENOENT') throw fileError(join(this.path, name), cause);
-    }
+  #check(): void {
+    if (this.#failure) throw this.#failure;
   }
 }

@@ -1,7 +1,7 @@
-import { rm } from 'node:fs/promises';
 import type { Clock } from '../host/clock.js';
 import { ShootdownError } from '../pci/error.js';
-import { CONSOLE_CMDLINE, Guest } from './guest.js';
+import { Closing } from './closing.js';
+import { CONSOLE_CMDLINE, type Guest } from './guest.js';
 import { applyInGuest, type GuestApply } from './guest-apply.js';
 import { functionChanges, type GuestFunction, readFunctions } from './guest-pci.js';
 import {
@@ -12,10 +12,11 @@ import {
   NEXT_INITRAMFS,
   NEXT_KERNEL,
 } from './initramfs.js';
-import { consoleFindings, outcomeOf } from './judge.js';
+import { comeUp, consoleFindings, outcomeOf } from './judge.js';
 import { type Master, openMaster } from './master.js';
 import { openFrameSource } from './qemu-net.js';
-import type { RunFolder } from './run-folder.js';
+import { bootRecorded, checkRecord } from './recorded-guest.js';
+import { type RunFolder, VERDICT_FILE } from './run-folder.js';
 import { type LabPolicy, NETDEV, type Scenario } from './scenario.js';
 import type { LabVerdict } from './verdict.js';
 
@@ -41,8 +42,21 @@ const MEMORY_WITH_NODE_MIB = 1024;
 const CRASH_KERNEL = 'crashkernel=192M';
 const FIRST_LINE_TIMEOUT_MS = 90_000;
 const NEXT_TIMEOUT_MS = 90_000;
+/** A scenario's own scripts wait for things to happen, in steps that are slow under TCG on a busy machine. */
+const SCRIPT_TIMEOUT_MS = 120_000;
+/** What the next kernel is told to say of itself. */
+const NEXT_BOOT = 1;
 
-/** Runs one scenario from a cold start to its verdict. Rejects if the guest does not come as far as the jump. */
+/** Rejects what there is nothing of yet. */
+export function checkSupported({ jump }: Scenario, policy: LabPolicy): void {
+  if (jump === 'crash' && policy === 'ours')
+    throw new ShootdownError('unsupported', 'on the crash path nothing of ours exists yet: --policy none');
+}
+
+/**
+ * Runs one scenario from a cold start to its verdict. Rejects if the guest does not come as far as the jump, or if
+ * something from outside ends it; what was seen until then and why it ended is in the folder.
+ */
 export async function runScenario(scenario: Scenario, options: RunOptions): Promise<LabVerdict> {
   const { clock, signal } = options;
   const run = new ScenarioRun(scenario, options, clock.now());
@@ -50,8 +64,11 @@ export async function runScenario(scenario: Scenario, options: RunOptions): Prom
   signal?.addEventListener('abort', stop);
   try {
     return await run.perform();
-  } catch (error) {
-    if (signal?.aborted) throw new ShootdownError('refused', 'stopped', { cause: error });
+  } catch (cause) {
+    const error = signal?.aborted
+      ? new ShootdownError('refused', 'stopped', { cause })
+      : run.withLastWords(cause);
+    options.folder.fail(error instanceof Error ? error.message : String(error));
     throw error;
   } finally {
     signal?.removeEventListener('abort', stop);
@@ -59,18 +76,12 @@ export async function runScenario(scenario: Scenario, options: RunOptions): Prom
   }
 }
 
-/** Closes all of them, whatever one of them says, and then says the first of it. */
-export async function closeAll(closers: readonly (() => Promise<void>)[]): Promise<void> {
-  const errors: unknown[] = [];
-  for (const close of closers) await close().catch((error: unknown) => errors.push(error));
-  if (errors.length > 0) throw errors[0];
-}
-
 class ScenarioRun {
   readonly #scenario: Scenario;
   readonly #options: RunOptions;
   readonly #started: number;
-  readonly #closing: (() => Promise<void>)[] = [];
+  readonly #closing = new Closing();
+  #guest: Guest | undefined;
 
   constructor(scenario: Scenario, options: RunOptions, started: number) {
     this.#scenario = scenario;
@@ -80,20 +91,17 @@ class ScenarioRun {
 
   async perform(): Promise<LabVerdict> {
     const scenario = this.#scenario;
-    const { policy, parts, folder, clock } = this.#options;
-    if (scenario.jump === 'crash' && policy === 'ours') {
-      throw new ShootdownError('unsupported', 'on the crash path nothing of ours exists yet: --policy none');
-    }
+    const { policy, parts, folder, clock, shootdown } = this.#options;
+    checkSupported(scenario, policy);
     this.#step('preparing');
-    const initramfs = await this.#initramfs();
+    const initramfs = await buildInitramfs(parts, policy === 'ours' ? shootdown : undefined);
     this.#step('booting');
-    const { guest, master } = await this.#boot(initramfs);
-    folder.write('command.sh', repeatCommand(guest.qemu.command, guest.qemu.folder));
+    const { guest, master } = await this.#boot(initramfs.path);
     const bootS = this.#seconds();
     await this.#insmod(guest, scenario.modules);
-    if (scenario.setup !== undefined) await guest.must(scenario.setup);
+    if (scenario.setup !== undefined) await guest.must(scenario.setup, SCRIPT_TIMEOUT_MS);
     await master.start(guest);
-    if (scenario.alive !== undefined) await guest.must(scenario.alive);
+    if (scenario.alive !== undefined) await guest.must(scenario.alive, SCRIPT_TIMEOUT_MS);
     // A ring that nobody refills must still have room when it counts.
     if (scenario.alive !== undefined) await master.pause();
     const before = await readFunctions(guest);
@@ -108,19 +116,21 @@ class ScenarioRun {
     const first = await guest.console.find(/Linux version/, { from, ms: FIRST_LINE_TIMEOUT_MS, clock });
     const toFirstLineS = first ? seconds(clock.now() - asked) : null;
     if (first) await master.after();
-    const ready = first ? await guest.ready(NEXT_TIMEOUT_MS) : undefined;
+    const seen = first ? await guest.ready(NEXT_TIMEOUT_MS) : undefined;
+    const { ready, instead } = comeUp(seen, NEXT_BOOT);
+    const ended = instead ?? (!ready && guest.console.closed ? await guest.ownEnd() : null);
     const toReadyS = ready && toFirstLineS !== null ? round(toFirstLineS + ready.uptimeS) : null;
-    if (!ready && guest.console.closed) await this.#endedByItself(guest);
     let after: readonly GuestFunction[] = [];
     if (ready) {
       after = await readFunctions(guest);
       await master.ready();
       await this.#insmod(guest, scenario.nextModules ?? []);
-      if (scenario.after !== undefined) await guest.must(scenario.after);
+      if (scenario.after !== undefined) await guest.must(scenario.after, SCRIPT_TIMEOUT_MS);
     }
     this.#step('judging');
-    const seen = await master.judge();
-    const stray = { ...seen, aliveBefore: seen.aliveBefore || scenario.alive !== undefined };
+    const counted = await master.judge();
+    checkRecord(folder);
+    const stray = { ...counted, aliveBefore: counted.aliveBefore || scenario.alive !== undefined };
     const findings = consoleFindings(guest.console.text.slice(first?.index ?? from));
     const verdict: LabVerdict = {
       schema: 'shootdown.lab-run/1',
@@ -137,25 +147,25 @@ class ScenarioRun {
         aliveBefore: stray.of === null || stray.aliveBefore,
       }),
       stray,
-      next: { up: ready !== undefined, release: ready?.release ?? null, toFirstLineS, toReadyS },
+      next: { up: ready !== undefined, release: ready?.release ?? null, ended, toFirstLineS, toReadyS },
       console: findings,
       functions: functionChanges(before, after),
       apply: applied ?? null,
       seconds: { boot: bootS, total: this.#seconds() },
       folder: folder.path,
     };
-    folder.write('verdict.json', `${JSON.stringify(verdict, null, 2)}\n`);
+    folder.write(VERDICT_FILE, `${JSON.stringify(verdict, null, 2)}\n`);
     return verdict;
   }
 
   async close(): Promise<void> {
-    await closeAll(this.#closing.splice(0).reverse());
+    await this.#closing.close();
   }
 
-  /** A next kernel that panics ends QEMU, too, and that is a verdict; a QEMU that was killed or has crashed is none. */
-  async #endedByItself(guest: Guest): Promise<void> {
-    const { status } = await guest.qemu.ended;
-    if (status !== 0) throw guest.failure('io', `QEMU ended with status ${status} during the jump`);
+  /** An error with what the guest said last, where QEMU has ended under somebody who does not know the guest. */
+  withLastWords(error: unknown): unknown {
+    if (!this.#guest?.console.closed || !(error instanceof ShootdownError)) return error;
+    return error.message.startsWith('QEMU has ended') ? error : this.#guest.failure('io', error.message);
   }
 
   async #insmod(guest: Guest, modules: readonly string[]): Promise<void> {
@@ -164,57 +174,39 @@ class ScenarioRun {
     }
   }
 
-  async #initramfs(): Promise<string> {
-    const { parts, policy, shootdown } = this.#options;
-    const { path, temporary } = await buildInitramfs(parts, policy === 'ours' ? shootdown : undefined);
-    if (temporary) this.#closing.push(() => rm(path, { force: true }));
-    return path;
-  }
-
   async #boot(initramfs: string): Promise<{ guest: Guest; master: Master }> {
     const { devices, qemu = [], jump, cmdline, oracle } = this.#scenario;
     const { parts, policy, folder, clock, seed, accel = 'tcg' } = this.#options;
     const memoryMiB = policy === 'ours' ? MEMORY_WITH_NODE_MIB : MEMORY_MIB;
     const source = await openFrameSource(NETDEV);
-    this.#closing.push(() => source.close());
+    this.#closing.add(() => source.close());
     const words = [
       CONSOLE_CMDLINE,
       'shootdown.boot=0',
       jump === 'crash' ? CRASH_KERNEL : '',
       cmdline?.first ?? '',
     ];
-    const guest = await Guest.boot({
-      machine: {
-        chipset: 'q35',
-        memoryMiB,
-        accel,
-        devices,
-        netdevs: [source.options],
-        traces: ['pci_cfg_write'],
-      },
+    const guest = await bootRecorded({
+      folder,
+      again: `shootdown lab run ${this.#scenario.name} --kernel ${parts.kernel.series} --policy ${policy}`,
+      machine: { chipset: 'q35', memoryMiB, accel, devices, netdevs: [source.options] },
       qemu: ['-name', `shootdown-${this.#scenario.name}`, ...qemu],
       kernel: parts.kernel.image,
       initramfs,
       cmdline: words.filter((word) => word !== '').join(' '),
-      onConsole: (text) => folder.append('guest_console.txt', text),
       clock,
       signal: this.#options.signal,
     });
-    this.#closing.push(async () => {
-      try {
-        folder.keep(guest.qemu.path('trace'), 'pci_cfg_write.trace');
-      } finally {
-        await guest.stop();
-      }
-    });
+    this.#guest = guest;
+    this.#closing.add(() => guest.stop());
     const master = openMaster(oracle, { source, seed, clock, memoryMiB });
-    this.#closing.push(() => master.close());
+    this.#closing.add(() => master.close());
     return { guest, master };
   }
 
   async #load(guest: Guest): Promise<void> {
     const { jump, cmdline } = this.#scenario;
-    const words = [CONSOLE_CMDLINE, 'shootdown.boot=1', cmdline?.next ?? ''].join(' ').trim();
+    const words = [CONSOLE_CMDLINE, `shootdown.boot=${NEXT_BOOT}`, cmdline?.next ?? ''].join(' ').trim();
     const how = jump === 'crash' ? '-p' : '-l';
     await guest.must(`kexec -s ${how} ${NEXT_KERNEL} --initrd=${NEXT_INITRAMFS} --command-line='${words}'`);
     const file = jump === 'crash' ? 'kexec_crash_loaded' : 'kexec_loaded';
@@ -246,14 +238,4 @@ function seconds(ms: number): number {
 
 function round(value: number): number {
   return Math.round(value * 100) / 100;
-}
-
-/** A shell script that starts the same QEMU again, with a private folder of its own. */
-function repeatCommand(command: readonly string[], folder: string): string {
-  const quoted = command.map((word) =>
-    `'${word.replaceAll("'", "'\\''")}'`.replaceAll(folder, `'"$folder"'`),
-  );
-  const how =
-    '# Sockets: console, line (guest-init.ts says how it is spoken to), qmp. Say cont on qmp to let it run.';
-  return `#!/bin/sh\n${how}\nfolder=$(mktemp -d)\necho "$folder"\nexec ${quoted.join(' ')}\n`;
 }

@@ -38,6 +38,8 @@ export type Oracle =
   | { readonly kind: 'frames'; readonly descriptors?: number }
   /** The `edu` device is told, from outside, to write zeros over a mark in a page that no kernel uses. */
   | { readonly kind: 'edu' }
+  /** `edu` is told, from outside, to interrupt: a message before the jump (`message` has its data), its pin after. */
+  | { readonly kind: 'edu-interrupt'; readonly message: number }
   /** Only the console and the next kernel's own doing. */
   | { readonly kind: 'console' };
 

@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { systemClock as clock } from '../host/clock.js';
-import { fileError, Store } from './store.js';
+import { fileError } from './file-error.js';
+import { Store } from './store.js';
 
 let folder: string;
 beforeEach(() => {

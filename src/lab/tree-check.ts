@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readFile, rm } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { command } from './command.js';
 import type { DebianPackage } from './debian.js';
@@ -13,7 +13,7 @@ export async function checkTrees(store: Store, packages: readonly DebianPackage[
   for (const one of packages) {
     const tree = await store.tree(one);
     const sums = (await command('dpkg-deb', ['--info', store.debPath(one), 'md5sums'])).toString('utf8');
-    if (!(await matches(tree, parseSums(sums)))) await rm(tree, { recursive: true, force: true });
+    if (!(await matches(tree, parseSums(sums)))) await store.discard(tree);
   }
 }
 

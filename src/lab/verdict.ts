@@ -32,6 +32,11 @@ export interface LabVerdict {
   readonly next: {
     readonly up: boolean;
     readonly release: string | null;
+    /**
+     * What happened instead, where it did not come up: the guest ended QEMU, in QEMU's word (`guest-reset` after a
+     * panic), or `another-kernel` is there. `null` where it came up, and where it hangs.
+     */
+    readonly ended: string | null;
     /** From the jump's start, in seconds of this machine's clock; `null` if that never came. */
     readonly toFirstLineS: number | null;
     /** That, and the next kernel's own time until its first process ran: searching memory halts the machine. */

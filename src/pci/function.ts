@@ -42,17 +42,19 @@ export interface Msix {
   readonly tableSize: number;
 }
 
-export type ExpressType =
-  | 'endpoint'
-  | 'legacy-endpoint'
-  | 'root-port'
-  | 'upstream-port'
-  | 'downstream-port'
-  | 'pcie-to-pci-bridge'
-  | 'pci-to-pcie-bridge'
-  | 'rc-endpoint'
-  | 'rc-event-collector'
-  | 'reserved';
+export const EXPRESS_TYPES = [
+  'endpoint',
+  'legacy-endpoint',
+  'root-port',
+  'upstream-port',
+  'downstream-port',
+  'pcie-to-pci-bridge',
+  'pci-to-pcie-bridge',
+  'rc-endpoint',
+  'rc-event-collector',
+  'reserved',
+] as const;
+export type ExpressType = (typeof EXPRESS_TYPES)[number];
 
 export interface Express {
   readonly offset: number;

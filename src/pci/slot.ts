@@ -15,6 +15,9 @@ export interface SlotParts {
   readonly function: number;
 }
 
+/** Linux numbers the segments behind Intel VMD from here up, where no firmware's segment can be. */
+export const VMD_DOMAINS = 0x1_0000;
+
 const SLOT = /^(?:([0-9a-f]{1,8}):)?([0-9a-f]{1,2}):([0-9a-f]{1,2})\.([0-7])$/i;
 
 /** The slot that a text names, with or without its domain; `undefined` if it names none. */
@@ -62,6 +65,12 @@ export function slotOfKey(key: number): Slot {
     device: (routingId >> 3) & 0x1f,
     function: routingId & 7,
   });
+}
+
+/** Bus, device and function in the 16 bits that requests carry; without the domain. */
+export function routingId(slot: Slot): number {
+  const { bus, device, function: fn } = slotParts(slot);
+  return (bus << 8) | (device << 3) | fn;
 }
 
 /** Orders by domain, bus, device, function. */

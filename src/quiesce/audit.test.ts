@@ -136,6 +136,7 @@ describe('findings', () => {
         },
       },
     ],
+    ['SD022', 'crash', { '0001:00:02.0': NIC }],
     ['SD101', 'crash', { '00:02.0': NIC }, { iommu: false }],
     [
       'SD101',
@@ -150,6 +151,18 @@ describe('findings', () => {
   ];
   it.each(cases)('%s on the %s path', async (id, path, functions, facts) => {
     expect(await idsOf(functions, path, facts)).toContain(id);
+  });
+
+  it('SD022 says what is behind Intel VMD, and is for crashes only', async () => {
+    const functions = {
+      '00:0e.0': { classCode: 0x010400 },
+      '10000:00:02.0': { ...NIC, facts: { driver: 'nvme', parent: slotOf('00:0e.0') } },
+    };
+    const { findings } = audit(await scan(memoryHost(functions)), defaultPolicy(), 'crash');
+    expect(findings.find(({ id }) => id === 'SD022')?.evidence).toMatch(
+      /^PCI segment 10000, behind Intel VMD below 0000:00:0e\.0; PCI_COMMAND/,
+    );
+    expect(await idsOf(functions, 'normal')).not.toContain('SD022');
   });
 
   it('SD020 where the host refuses', async () => {

@@ -1,7 +1,7 @@
 import type { FunctionFacts, MachineFacts } from '../host/facts.js';
 import type { Machine } from '../host/scan.js';
 import { type PciFunction, seen } from '../pci/function.js';
-import { hex, slotParts } from '../pci/slot.js';
+import { hex, slotParts, VMD_DOMAINS } from '../pci/slot.js';
 import { ancestors, descendants, type TopologyNode } from '../pci/topology.js';
 import { type Decision, decider, isVirtual } from './decide.js';
 import { type Finding, type FindingOptions, finding, type JumpPath, SEVERITIES } from './findings.js';
@@ -118,6 +118,7 @@ function functionFindings(view: View, machine: Machine): Finding[] {
   if (state && state !== 'D0' && state !== 'unknown') add('SD006', `PCI_PM_CTRL shows ${state}`);
   else found.push(...liveFindings(view));
   if (isBridge(fn)) found.push(...bridgeFindings(view, machine));
+  if (isFar(view)) add('SD022', segmentText(view));
   if (isBridge(fn) && view.verdict === 'live') add('SD021', `${commandText(fn)}; ${messagesText(fn)}`);
   if (intxAsserted(fn) && !intxDisabled(fn)) add('SD016', `${statusText(fn)}, ${commandText(fn)}`);
   if (messagesEnabled(fn) && intxFree(fn) && !isBridge(fn))
@@ -220,10 +221,7 @@ function machineFindings(machine: Machine, functions: readonly AuditedFunction[]
   const facts = machine.machineFacts;
   const found: Finding[] = [];
   const add = (id: Finding['id'], evidence: string) => found.push(...finding(id, path, null, evidence));
-  const far = functions.filter(
-    ({ node: { function: fn }, verdict, decision }) =>
-      verdict === 'live' && !isBridge(fn) && decision.action !== 'exempt' && slotParts(fn.slot).domain !== 0,
-  );
+  const far = functions.filter(isFar);
   const [first] = far;
   if (first) add('SD102', `${far.length} live, ${first.node.function.slot} the first of them`);
   if (facts.captureKernelLoaded === false) add('SD103', 'kexec_crash_loaded is 0');
@@ -240,6 +238,18 @@ function machineFindings(machine: Machine, functions: readonly AuditedFunction[]
   if (facts.lockdown === 'integrity' || facts.lockdown === 'confidentiality')
     add('SD105', `lockdown is ${facts.lockdown}`);
   return found.sort((a, b) => SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity));
+}
+
+/** A live function that would be stopped between the kernels if ports CF8 and CFC reached it. */
+function isFar({ node: { function: fn }, verdict, decision }: AuditedFunction): boolean {
+  const { domain } = slotParts(fn.slot);
+  return verdict === 'live' && !isBridge(fn) && decision.action !== 'exempt' && domain !== 0;
+}
+
+function segmentText({ node: { function: fn, parent } }: AuditedFunction): string {
+  const { domain } = slotParts(fn.slot);
+  const vmd = domain >= VMD_DOMAINS ? `, behind Intel VMD${parent ? ` below ${parent}` : ''}` : '';
+  return `PCI segment ${hex(domain, 4)}${vmd}; ${commandText(fn)}`;
 }
 
 function commandText(fn: PciFunction): string {

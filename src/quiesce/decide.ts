@@ -78,14 +78,15 @@ function glob(pattern: string): RegExp {
   return new RegExp(`^${parts.join('.*')}$`);
 }
 
-const HEADER_TYPES = {
+/** The values of a policy's `headerType`. */
+export const HEADER_TYPES = {
   normal: regs.PCI_HEADER_TYPE_NORMAL,
   bridge: regs.PCI_HEADER_TYPE_BRIDGE,
   cardbus: regs.PCI_HEADER_TYPE_CARDBUS,
 } as const;
 
 function matches(compiled: Compiled, node: TopologyNode, facts: FunctionFacts, machine: Machine): boolean {
-  const { match, action } = compiled.rule;
+  const { match } = compiled.rule;
   const fn = node.function;
   if (compiled.slot && !matchesSlot(compiled.slot, fn.slot)) return false;
   if (compiled.id && !matchesId(compiled.id, fn)) return false;
@@ -93,14 +94,41 @@ function matches(compiled: Compiled, node: TopologyNode, facts: FunctionFacts, m
   if (match.headerType && fn.headerType !== HEADER_TYPES[match.headerType]) return false;
   if (match.rootBus !== undefined && match.rootBus !== (node.parent === null && !node.orphan)) return false;
   if (match.vf !== undefined && match.vf !== isVirtual(node)) return false;
-  if (match.holds && !holdsAny(match.holds, node, machine)) return false;
   if (match.bootDisplay !== undefined && match.bootDisplay !== isBootDisplay(fn, facts, machine.topology))
     return false;
+  return matchesFacts(compiled, node, machine);
+}
+
+/** What the system knows and no register shows: the driver, and what is on the function. */
+function matchesFacts({ rule, driver }: Compiled, node: TopologyNode, machine: Machine): boolean {
+  const { match } = rule;
+  if (match.holds && !holdsAny(match.holds, node, machine)) return false;
   if (match.driver === undefined) return true;
-  // Where the driver is not known, a rule that leaves alone counts and one that acts does not.
-  if (facts.driver === undefined) return action === 'exempt' || action === 'preserve';
-  if (match.driver === null) return facts.driver === null;
-  return facts.driver !== null && (compiled.driver?.test(facts.driver) ?? false);
+  const bound = machine.facts.get(node.function.slot)?.driver;
+  if (bound === undefined) return leavesAlone(rule);
+  if (match.driver === null) return bound === null;
+  return bound !== null && (driver?.test(bound) ?? false);
+}
+
+/** Where the driver is not known, a rule that leaves alone counts and one that acts does not. */
+const leavesAlone = ({ action }: PolicyRule): boolean => action === 'exempt' || action === 'preserve';
+
+/** The part of a rule that asks for what no register shows. */
+export interface FactPredicate {
+  /** For a function of which nothing is known. */
+  readonly unknown: boolean;
+  holds(node: TopologyNode, machine: Machine): boolean;
+}
+
+/** `undefined` for a rule that registers alone decide. */
+export function factPredicate(rule: PolicyRule): FactPredicate | undefined {
+  const { driver, holds } = rule.match;
+  if (driver === undefined && holds === undefined) return undefined;
+  const compiled = compile(rule);
+  return {
+    unknown: holds === undefined && leavesAlone(rule),
+    holds: (node, machine) => matchesFacts(compiled, node, machine),
+  };
 }
 
 export function isVirtual({ physfn, function: fn }: TopologyNode): boolean {

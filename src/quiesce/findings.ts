@@ -218,6 +218,16 @@ export const FINDINGS = {
       'Nothing to do in most cases; pcie_ports=compat keeps the capture kernel from using port services.',
     hazards: ['H07', 'H25'],
   },
+  SD022: {
+    title: 'out of reach of a wrapped kernel',
+    severity: { crash: 'info' },
+    meaning:
+      'The function is in a PCI segment that ports CF8 and CFC do not reach, or behind Intel VMD, which Linux numbers as a segment of its own. What a wrapped kernel does between the kernels leaves it as it is, and leaves open what it hangs below.',
+    evidence:
+      'The function is live and its domain is not 0000; Linux counts those behind Intel VMD from 10000.',
+    advice: 'Put its driver into the capture initramfs, so that it resets the device.',
+    hazards: ['H07', 'H12'],
+  },
   SD101: {
     title: 'no IOMMU between devices and memory',
     severity: both('info'),

@@ -183,6 +183,44 @@ describe('makePlan', () => {
     ]);
   });
 
+  it('leaves between the kernels what is behind a bridge that sleeps, and the bridges above that', async () => {
+    const root = { ...BRIDGE, bridge: { secondary: 1, subordinate: 2 } };
+    const reasons = async (middle: MemoryFunction, at: 'between' | 'after' = 'between') => {
+      const functions = { '0000:00:1c.0': root, '0000:01:00.0': middle, '0000:02:00.0': NIC };
+      const { plan } = await planFor(functions, GATE_ALL, at);
+      return Object.fromEntries(plan.skipped.map(({ slot, reason }) => [slot, reason]));
+    };
+    const pm = (state: 0 | 3) => [{ kind: 'pm', state }] as const;
+    const middle = { ...BRIDGE, bridge: { primary: 1, secondary: 2 } };
+    expect(await reasons({ ...middle, capabilities: pm(0) })).toEqual({});
+    const asleep = { ...middle, capabilities: pm(3) };
+    expect((await reasons(asleep))['0000:02:00.0']).toBe(
+      'below 0000:01:00.0, which is in D3hot: not reached',
+    );
+    expect(await reasons(asleep, 'after')).not.toHaveProperty('0000:02:00.0');
+    const quiet = { ...asleep, command: 0x0003 };
+    const { plan } = await planFor({ '0000:00:1c.0': root, '0000:01:00.0': quiet });
+    expect(plan.skipped[0]?.reason).toBe(
+      '0000:01:00.0 below it is in D3hot: what is behind it cannot be looked at',
+    );
+  });
+
+  it('keeps a bridge open between the kernels above what cannot be looked at', async () => {
+    const root = { ...BRIDGE, bridge: { secondary: 1 } };
+    const ids = { vendor: 0x8086, device: 0x2940, classCode: 0x060400 };
+    const reason = async (functions: Record<string, MemoryFunction>) =>
+      (await planFor(functions)).plan.skipped[0]?.reason;
+    const suspended = { ...BRIDGE, facts: { driver: 'pcieport', asleep: true, ids } };
+    expect(await reason({ '0000:00:1c.0': root, '0000:01:00.0': suspended })).toBe(
+      '0000:01:00.0 below it is suspended: what is behind it cannot be looked at',
+    );
+    const vmd = { classCode: 0x010400, command: 0x0006 };
+    const behind = { ...NIC, command: 0, facts: { parent: slotOf('00:0e.0') } };
+    expect(await reason({ '0000:00:0e.0': vmd, '10000:e1:00.0': behind })).toBe(
+      '10000:e1:00.0 below it is in another PCI segment: what is behind it cannot be looked at',
+    );
+  });
+
   it('preserves a function with every bridge above it', async () => {
     const policy = parsePolicy(
       JSON.stringify({

@@ -1,9 +1,9 @@
 import type { FunctionFacts } from '../host/facts.js';
 import type { Machine } from '../host/scan.js';
-import { type PciFunction, seen } from '../pci/function.js';
+import { type PciFunction, type PowerState, seen } from '../pci/function.js';
 import * as regs from '../pci/regs.js';
 import { compareSlots, type Slot, slotParts } from '../pci/slot.js';
-import { descendants, type TopologyNode } from '../pci/topology.js';
+import { ancestors, descendants, type TopologyNode } from '../pci/topology.js';
 import { type Decision, decider, isVirtual } from './decide.js';
 import { fingerprint } from './fingerprint.js';
 import type { Plan, Skipped, Step } from './plan-data.js';
@@ -48,7 +48,7 @@ export function makePlan(machine: Machine, policy: Policy, options: PlanOptions)
     const fn = node.function;
     const target = { node, facts: machine.facts.get(fn.slot) ?? {}, decision: decide(fn.slot) };
     const why =
-      reasonToSkip(target, options.at) ??
+      reasonToSkip(target, machine, options.at) ??
       (options.at === 'before' ? reasonToKeepDriver(target, machine, planned) : undefined) ??
       reasonToKeepBridge(node, machine, planned, options.at);
     if (why) {
@@ -111,7 +111,13 @@ const ladder = (reason: string): Why => ({ rule: 'ladder', reason });
 const QUIET = ladder('quiet: BME is clear and INTx does not fire');
 const NOT_SELECTED: Why = { rule: 'selection', reason: 'not selected on the command line' };
 
-function reasonToSkip({ decision, facts, node }: Target, at: Place): Why | undefined {
+/** The state of a function that the PM capability shows to sleep. */
+function sleepState(fn: PciFunction): PowerState | undefined {
+  const state = seen(fn.pm)?.state;
+  return state === undefined || state === 'D0' || state === 'unknown' ? undefined : state;
+}
+
+function reasonToSkip({ decision, facts, node }: Target, machine: Machine, at: Place): Why | undefined {
   const fn = node.function;
   if (decision.action === 'preserve') return decision;
   switch (fn.presence) {
@@ -129,10 +135,8 @@ function reasonToSkip({ decision, facts, node }: Target, at: Place): Why | undef
   const releases = at === 'before' && (decision.action === 'unbind' || decision.action === 'reset');
   if (verdictOf(fn) === 'quiet' && !(releases && driver)) return QUIET;
   if (decision.action === 'exempt') return decision;
-  const state = seen(fn.pm)?.state ?? 'D0';
-  if (state !== 'D0' && state !== 'unknown') {
-    return ladder(`in ${state}: it can make no requests, and is not written`);
-  }
+  const state = sleepState(fn);
+  if (state) return ladder(`in ${state}: it can make no requests, and is not written`);
   if (at !== 'between' && driver === undefined) {
     return ladder('not known whether a driver is bound, which gating would starve (lspci -k tells)');
   }
@@ -141,6 +145,13 @@ function reasonToSkip({ decision, facts, node }: Target, at: Place): Why | undef
   }
   if (at === 'between' && slotParts(fn.slot).domain !== 0) {
     return ladder('in another PCI segment: ports CF8/CFC reach only segment 0');
+  }
+  if (at === 'between') {
+    for (const above of ancestors(machine.topology, fn.slot)) {
+      const bridge = machine.topology.nodes.get(above)?.function;
+      const asleep = bridge && sleepState(bridge);
+      if (asleep) return ladder(`below ${above}, which is in ${asleep}: not reached`);
+    }
   }
   if (at === 'after' && (isBridge(fn) || fn.classCode >>> 16 === 0x03)) {
     return ladder('after the jump only endpoints without a display are touched');
@@ -162,17 +173,27 @@ function reasonToKeepBridge(
     // A driver may wake what is quiet or asleep now, and would find the bridge closed.
     const driver = at === 'before' && !planned.has(below) && machine.facts.get(below)?.driver;
     if (driver) return ladder(`${driver} is bound to ${below} below it, and may need it`);
-    if (isAsleep(child)) continue;
     const verdict = verdictOf(child);
-    if (verdict === 'quiet' || planned.has(below)) continue;
-    const reason =
-      verdict === 'unknown'
-        ? `${below} below it cannot be told to be quiet: a refused request may hang the machine`
-        : `${below} below it stays ${verdict}: a refused request may hang the machine`;
-    return { rule: 'ladder', reason };
+    if (!isAsleep(child) && verdict !== 'quiet' && !planned.has(below)) {
+      const what = verdict === 'unknown' ? 'cannot be told to be quiet' : `stays ${verdict}`;
+      return ladder(`${below} below it ${what}: a refused request may hang the machine`);
+    }
+    const hidden = at === 'between' && whyHidden(child);
+    if (hidden) return ladder(`${below} below it ${hidden}: what is behind it cannot be looked at`);
   }
   return undefined;
 }
+
+/** Between the kernels nobody wakes a bridge to look behind it, and ports CF8/CFC reach but one segment. */
+function whyHidden(fn: PciFunction): string | undefined {
+  if (slotParts(fn.slot).domain !== 0) return 'is in another PCI segment';
+  // Of a suspended function only the class is known.
+  if (fn.presence === 'suspended' && fn.classCode >>> 8 === CLASS_PCI_BRIDGE) return 'is suspended';
+  const state = isBridge(fn) && sleepState(fn);
+  return state ? `is in ${state}` : undefined;
+}
+
+const CLASS_PCI_BRIDGE = 0x0604;
 
 /** Unbinding or resetting some functions takes others with it. */
 function reasonToKeepDriver(

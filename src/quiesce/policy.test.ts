@@ -70,6 +70,14 @@ describe('parsePolicy', () => {
     expect(parse(base).onFailure).toBe('continue');
   });
 
+  it('fills in what is for a wrapped kernel', () => {
+    expect(parse(base).between).toEqual({ walkTimeoutMs: 250, scan: 'known', progress: false });
+    const between = parse({ ...base, between: { scan: 'all' } }).between;
+    expect(between).toEqual({ walkTimeoutMs: 250, scan: 'all', progress: false });
+    expect(() => parse({ ...base, between: { scan: 'some' } })).toThrow(/between\.scan: is "some"/);
+    expect(() => parse({ ...base, between: { walkTimeoutMs: 0 } })).toThrow(/between\.walkTimeoutMs/);
+  });
+
   it('gives every rule of the default policy a reason and a source', () => {
     for (const { id, reason, source } of defaultPolicy().rules) {
       expect(reason, id).not.toBe('');

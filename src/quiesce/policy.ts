@@ -15,6 +15,7 @@ const ACTIONS = {
   reset: 'before the jump: unbind its driver, reset it, then gate',
 } as const;
 export type PolicyAction = keyof typeof ACTIONS;
+export const POLICY_ACTIONS = Object.keys(ACTIONS) as PolicyAction[];
 
 /** What a rule looks at; all keys that are given must match. `policies/README.md` explains each. */
 export interface PolicyMatch {
@@ -48,6 +49,16 @@ export interface PolicyRule {
   readonly hazard?: string | undefined;
 }
 
+/** What only a wrapped kernel heeds. */
+export interface BetweenOptions {
+  /** Ends the walk early, whatever the hardware answers. */
+  readonly walkTimeoutMs: number;
+  /** Which buses are looked at: those that bridges and the list made at wrapping lead to, or all 256. */
+  readonly scan: 'known' | 'all';
+  /** Progress codes on port 0x80. */
+  readonly progress: boolean;
+}
+
 /**
  * Which functions may be touched, how, and within what bounds. Rules are tried in order; the first that matches
  * decides. Schema `shootdown.policy/1`.
@@ -60,6 +71,7 @@ export interface Policy {
   readonly rules: readonly PolicyRule[];
   readonly otherwise: { readonly action: 'exempt' | 'gate'; readonly reason: string };
   readonly bounds: { readonly pendingTimeoutMs: number; readonly stepTimeoutMs: number };
+  readonly between: BetweenOptions;
   readonly onFailure: 'continue' | 'stop';
 }
 
@@ -105,7 +117,7 @@ const ruleSchema = v.strictObject({
     v.regex(/^[a-z0-9][a-z0-9-]{0,39}$/, 'must be lower-case letters, digits and dashes'),
   ),
   match: matchSchema,
-  action: v.picklist(Object.keys(ACTIONS) as PolicyAction[]),
+  action: v.picklist(POLICY_ACTIONS),
   at: v.optional(v.pipe(v.array(v.picklist(PLACES)), v.minLength(1))),
   reason: text,
   source: v.optional(text),
@@ -142,6 +154,20 @@ export const policySchema = v.strictObject({
         v.pipe(milliseconds(600_000), v.description('for one unbind or reset')),
         10_000,
       ),
+    }),
+    {},
+  ),
+  between: v.optional(
+    v.strictObject({
+      walkTimeoutMs: v.optional(
+        v.pipe(milliseconds(60_000), v.minValue(1), v.description('ends the walk of a wrapped kernel early')),
+        250,
+      ),
+      scan: v.optional(
+        v.pipe(v.picklist(['known', 'all'] as const), v.description('buses that a wrapped kernel looks at')),
+        'known',
+      ),
+      progress: v.optional(v.pipe(v.boolean(), v.description('codes on port 0x80')), false),
     }),
     {},
   ),

@@ -63,6 +63,7 @@ function functionJson({ node, facts, verdict, decision }: AuditedFunction): obje
       offset: hex(offset, extended ? 3 : 2),
       extended,
     })),
+    capabilitiesComplete: [fn.pm, fn.msi, fn.msix, fn.express, fn.af].every((one) => one !== 'unknown'),
     msi: msi
       ? { enable: msi.enable, vectors: msi.vectors, is64bit: msi.is64bit, maskable: msi.perVectorMasking }
       : null,
@@ -71,7 +72,9 @@ function functionJson({ node, facts, verdict, decision }: AuditedFunction): obje
       express && express.transactionsPending !== 'unknown' ? express.transactionsPending : null,
     powerState: powerState(fn, facts.powerState),
     express: express ? { type: express.type, version: express.version, flr: express.flr === true } : null,
-    af: af ? { flr: af.flr, transactionsPending: af.transactionsPending === true } : null,
+    af: af
+      ? { flr: af.flr, hasPending: af.hasPending, transactionsPending: af.transactionsPending === true }
+      : null,
     sriov: sriov
       ? {
           vfEnable: sriov.vfEnable,
@@ -93,10 +96,11 @@ function functionJson({ node, facts, verdict, decision }: AuditedFunction): obje
       subordinate: fn.bridge.subordinate,
       control: fn.bridge.control === 'unknown' ? null : hex(fn.bridge.control, 4),
     },
-    parent: node.parent,
+    parent: node.parent ?? facts.parent ?? null,
     physfn: facts.physfn ?? node.physfn,
     driver: facts.driver ?? null,
     driverKnown: facts.driver !== undefined,
+    bootVga: facts.bootVga ?? null,
     numaNode: facts.numaNode ?? null,
     iommuGroup: facts.iommuGroup ?? null,
     iommuDomain: facts.iommuDomain ?? null,

@@ -2,6 +2,7 @@ import { hex } from '../pci/slot.js';
 import { type FunctionResult, functionResults, type Journal, outcomeOf } from '../quiesce/journal.js';
 import { notRestored, type RestoreEntry } from '../quiesce/restore.js';
 import type { ReportOptions } from './plan-report.js';
+import { commandChange, liveTable, resultTable } from './results-text.js';
 import { table } from './table.js';
 
 /** What was done, for people. */
@@ -24,39 +25,15 @@ export function journalText(journal: Journal, { style, brief }: ReportOptions): 
           : [],
       ),
     );
-    const rows = touched.map(({ slot, verdict, outcome, reason }) => {
-      const gate = command.get(slot);
+    const rows = touched.map((result) => {
+      const gate = command.get(result.slot);
       const before = gate?.record?.before ?? gate?.step.before;
-      const after = gate?.record?.after;
-      const change = before === undefined || after === undefined ? '' : `${hex(before, 4)}→${hex(after, 4)}`;
-      return [slot, verdict, change, outcome, reason];
+      return { ...result, command: commandChange(before, gate?.record?.after) };
     });
-    parts.push(
-      '',
-      table(
-        [
-          { title: 'slot' },
-          { title: 'verdict' },
-          { title: 'Command' },
-          { title: 'outcome' },
-          { title: '', flexible: 'wrap' },
-        ],
-        rows,
-        style,
-      ),
-    );
+    parts.push('', resultTable(rows, style));
   }
   const left = live.filter(({ outcome }) => outcome === 'exempt');
-  if (left.length > 0) {
-    parts.push('', style.bold('Still live, left alone'));
-    parts.push(
-      table(
-        [{ title: 'slot' }, { title: 'why', flexible: 'wrap' }],
-        left.map(({ slot, reason }) => [slot, reason]),
-        style,
-      ),
-    );
-  }
+  if (left.length > 0) parts.push('', style.bold('Still live, left alone'), liveTable(left, style));
   return `${parts.join('\n')}\n`;
 }
 

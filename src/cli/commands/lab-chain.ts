@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
 import { type ChainVerdict, runChain } from '../../lab/chain.js';
 import { kernelSeries, preparedCatalog, preparedParts } from '../../lab/prepare.js';
-import { RunFolder } from '../../lab/run-folder.js';
 import { LAB_POLICIES, type LabPolicy } from '../../lab/scenario.js';
 import { ShootdownError } from '../../pci/error.js';
+import { printable } from '../../pci/printable.js';
 import { EXIT, type ExitStatus } from '../exit.js';
 import type { Io } from '../io.js';
 import {
@@ -42,28 +42,40 @@ export function chainCommand(
 
 async function runChainCommand(options: ChainCommandOptions, io: Io): Promise<ExitStatus> {
   const store = openStore(options, io);
+  await store.sweep();
   const series = options.kernel ?? kernelSeries(await preparedCatalog(store)).at(-1);
   if (series === undefined)
     throw new ShootdownError('not-found', 'no kernel is prepared: shootdown lab prepare');
   const parts = await preparedParts(store, series);
   const name = `chain-${series}-${options.policy}`;
-  const folder = new RunFolder(newRunFolder(store, name, options.keep ?? false));
-  const verdict = await runChain({
-    ...runSurroundings(io),
-    policy: options.policy,
-    parts,
-    folder,
-    accel: options.accel ?? 'tcg',
-    jumps: options.jumps,
-    onJump: ({ number, toReadyS, stray }) =>
-      io.status(`${number}/${options.jumps}: up after ${toReadyS} s${stray ? ', stray' : ''}`),
-  });
-  io.out(options.json ? jsonText(verdict) : chainText(verdict));
-  if (verdict.stopped !== null) return EXIT.failed;
+  const folder = newRunFolder(store, name, options.keep ?? false);
+  let verdict: ChainVerdict;
+  try {
+    io.status(`${name}: booting`);
+    verdict = await runChain({
+      ...runSurroundings(io),
+      policy: options.policy,
+      parts,
+      folder,
+      accel: options.accel ?? 'tcg',
+      jumps: options.jumps,
+      onJump: ({ number, toReadyS, stray }) =>
+        io.status(`${number}/${options.jumps}: up after ${toReadyS} s${stray ? ', stray' : ''}`),
+    });
+  } catch (error) {
+    io.err(`run: ${folder.path}\n`);
+    throw error;
+  }
+  if (options.json) io.out(jsonText(verdict));
+  else if (verdict.jumps.length > 0) io.out(chainText(verdict));
+  if (verdict.stopped !== null) {
+    io.err(`run: ${folder.path}\nshootdown: ${printable(verdict.stopped)}\n`);
+    return EXIT.failed;
+  }
   return verdict.jumps.some(({ stray, console }) => stray || console.length > 0) ? EXIT.findings : EXIT.clean;
 }
 
-function chainText({ jumps, wanted, stopped, policy, kernel, folder }: ChainVerdict): string {
+function chainText({ jumps, wanted, policy, kernel, folder }: ChainVerdict): string {
   const list = (values: readonly number[]) => {
     if (values.length === 0) return '-';
     const sorted = [...values].sort((a, b) => a - b);
@@ -78,6 +90,5 @@ function chainText({ jumps, wanted, stopped, policy, kernel, folder }: ChainVerd
     `  from jump to first process: ${list(jumps.map(({ toReadyS }) => toReadyS))}`,
   ];
   if (applies.length > 0) lines.push(`  apply, with the start of Node: ${list(applies)}`);
-  if (stopped !== null) lines.push(`  stopped: ${stopped}`);
   return `${lines.join('\n')}\n${folder}\n`;
 }

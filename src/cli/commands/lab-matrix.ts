@@ -2,9 +2,9 @@ import type { Command } from 'commander';
 import { type MatrixCell, runMatrix } from '../../lab/matrix.js';
 import { kernelSeries, preparedCatalog, preparedParts } from '../../lab/prepare.js';
 import { runScenario } from '../../lab/run.js';
-import { RunFolder } from '../../lab/run-folder.js';
 import { LAB_POLICIES, type LabPolicy } from '../../lab/scenario.js';
 import { SCENARIOS, scenarioNamed } from '../../lab/scenarios.js';
+import { printable } from '../../pci/printable.js';
 import { EXIT, type ExitStatus } from '../exit.js';
 import type { Io } from '../io.js';
 import {
@@ -47,6 +47,7 @@ export function matrixCommand(
 async function runMatrixCommand(options: MatrixOptions, io: Io): Promise<ExitStatus> {
   const scenarios = options.scenario?.map(scenarioNamed) ?? SCENARIOS;
   const store = openStore(options, io);
+  await store.sweep();
   const kernels = options.kernel ?? kernelSeries(await preparedCatalog(store));
   const policies = options.policy ?? LAB_POLICIES;
   const parts = new Map<string, Awaited<ReturnType<typeof preparedParts>>>();
@@ -56,10 +57,11 @@ async function runMatrixCommand(options: MatrixOptions, io: Io): Promise<ExitSta
   );
   const matrix = await runMatrix(
     cells,
-    async ({ scenario, series, policy }) => {
+    async ({ scenario, series, policy }, at) => {
       const guest = parts.get(series) ?? (await preparedParts(store, series));
       const name = `${scenario.name}-${series}-${policy}`;
-      const folder = new RunFolder(newRunFolder(store, name, options.keep ?? false));
+      const folder = newRunFolder(store, name, options.keep ?? false);
+      at(folder.path);
       return runScenario(scenario, {
         ...runSurroundings(io),
         policy,
@@ -71,12 +73,22 @@ async function runMatrixCommand(options: MatrixOptions, io: Io): Promise<ExitSta
     {
       jobs: options.jobs,
       signal: io.signal,
-      onRow: (row, done) =>
-        io.status(`${done}/${cells.length} ${row.scenario} ${row.kernel} ${row.policy}: ${row.outcome}`),
+      onRow: (row, done) => {
+        const what = `${row.scenario} ${row.kernel} ${row.policy}`;
+        if (row.outcome === 'failed') {
+          const where = row.folder === null ? '' : `; run: ${row.folder}`;
+          io.err(`shootdown: ${what}: ${printable(row.remark)}${where}\n`);
+        }
+        io.status(`${done}/${cells.length} ${what}: ${row.outcome}`);
+      },
     },
   );
   if (options.format === 'json') io.out(jsonText(matrix));
   else io.out(options.format === 'markdown' ? matrixMarkdown(matrix) : matrixText(matrix, io.style));
+  if (matrix.interrupted) {
+    io.err(`shootdown: stopped; ${matrix.rows.length} of ${cells.length} runs: ${store.path('runs')}\n`);
+    return EXIT.failed;
+  }
   if (matrix.rows.some(({ outcome }) => outcome === 'failed')) return EXIT.failed;
   const bad = matrix.rows.some(
     ({ policy, outcome }) => policy === 'ours' && !['clean', 'unsupported'].includes(outcome),

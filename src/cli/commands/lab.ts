@@ -1,7 +1,6 @@
 import type { Command } from 'commander';
 import { kernelSeries, prepare, preparedCatalog, preparedParts } from '../../lab/prepare.js';
-import { runScenario } from '../../lab/run.js';
-import { RunFolder } from '../../lab/run-folder.js';
+import { checkSupported, runScenario } from '../../lab/run.js';
 import { LAB_POLICIES, type LabPolicy } from '../../lab/scenario.js';
 import { SCENARIOS, scenarioNamed } from '../../lab/scenarios.js';
 import { ShootdownError } from '../../pci/error.js';
@@ -89,14 +88,14 @@ function list(io: Io): ExitStatus {
 
 async function runOne(name: string, options: RunCommandOptions, io: Io): Promise<ExitStatus> {
   const scenario = scenarioNamed(name);
+  checkSupported(scenario, options.policy);
   const store = openStore(options, io);
+  await store.sweep();
   const series = options.kernel ?? kernelSeries(await preparedCatalog(store)).at(-1);
   if (series === undefined)
     throw new ShootdownError('not-found', 'no kernel is prepared: shootdown lab prepare');
   const parts = await preparedParts(store, series);
-  const folder = new RunFolder(
-    newRunFolder(store, `${name}-${series}-${options.policy}`, options.keep ?? false),
-  );
+  const folder = newRunFolder(store, `${name}-${series}-${options.policy}`, options.keep ?? false);
   let verdict: Awaited<ReturnType<typeof runScenario>>;
   try {
     verdict = await runScenario(scenario, {

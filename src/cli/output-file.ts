@@ -1,0 +1,114 @@
+import {
+  closeSync,
+  fchmodSync,
+  fsyncSync,
+  openSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  type Stats,
+  statSync,
+  writeSync,
+} from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { ShootdownError } from '../pci/error.js';
+
+/** The file operations that can fail halfway; tests pass some that do. */
+export interface OutputFiles {
+  /** Returns how many bytes were written. */
+  write(fd: number, bytes: Uint8Array): number;
+  sync(fd: number): void;
+}
+
+const realFiles: OutputFiles = { write: writeSync, sync: fsyncSync };
+
+/**
+ * Replaces a file, or makes it, in one step: whatever fails, the old one is there whole, or none. A symbolic link is
+ * followed. `mode` are the permission bits. The time of its last change is now: it is a new file, and what looks at
+ * times (make, backups) should see that.
+ */
+export function writeOutput(
+  path: string,
+  bytes: Uint8Array,
+  mode: number,
+  files: OutputFiles = realFiles,
+): void {
+  const target = targetOf(path);
+  const temporary = join(dirname(target), `.${basename(target)}.${process.pid}.tmp`);
+  let fd: number | undefined;
+  try {
+    fd = openSync(temporary, 'wx', 0o600);
+    for (let at = 0; at < bytes.length; ) at += files.write(fd, bytes.subarray(at));
+    fchmodSync(fd, mode & 0o7777);
+    files.sync(fd);
+    closeSync(fd);
+    fd = undefined;
+    renameSync(temporary, target);
+    syncFolder(dirname(target), files);
+  } catch (cause) {
+    if (fd !== undefined) closeSync(fd);
+    if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') rmSync(temporary, { force: true });
+    throw outputError(path, cause);
+  }
+}
+
+/** Throws `usage` if both paths lead to the same file: a kernel that is replaced by its wrapped self is gone. */
+export function checkNotInput(output: string, input: string): void {
+  const [a, b] = [statOf(output), statOf(input)];
+  if (a && b && a.dev === b.dev && a.ino === b.ino) {
+    throw new ShootdownError('usage', `${output} is the input itself: name another file with -o`);
+  }
+}
+
+/** `undefined` for what is not there, or cannot be seen: whoever opens it says so better. */
+function statOf(path: string): Stats | undefined {
+  try {
+    return statSync(path);
+  } catch {
+    return undefined;
+  }
+}
+
+function targetOf(path: string): string {
+  try {
+    const target = realpathSync(path);
+    if (!statSync(target).isFile()) {
+      throw new ShootdownError('usage', `${path} is not a regular file: name another with -o`);
+    }
+    return target;
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return path;
+    if (cause instanceof ShootdownError) throw cause;
+    throw outputError(path, cause);
+  }
+}
+
+function syncFolder(folder: string, files: OutputFiles): void {
+  const fd = openSync(folder, 'r');
+  try {
+    files.sync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function outputError(path: string, cause: unknown): ShootdownError {
+  const { code, message } = cause as NodeJS.ErrnoException;
+  const failed = (kind: 'io' | 'not-found' | 'no-permission', what: string) =>
+    new ShootdownError(kind, `${path} cannot be written: ${what}`, { cause });
+  switch (code) {
+    case 'ENOSPC':
+    case 'EDQUOT':
+    case 'EFBIG':
+      return failed('io', 'no space left on its disk');
+    case 'ENOENT':
+    case 'ENOTDIR':
+      return failed('not-found', 'its folder is not there');
+    case 'EACCES':
+    case 'EPERM':
+    case 'EROFS':
+      return failed('no-permission', 'no permission');
+    default:
+      return failed('io', message);
+  }
+}

@@ -1,0 +1,125 @@
+import { END, PROGRESS, TABLE, TABLE_FLAGS } from '../layout.js';
+import {
+  type Assembler,
+  al,
+  ax,
+  eax,
+  ecx,
+  edx,
+  m8,
+  m16,
+  m32,
+  m64,
+  r8d,
+  r9,
+  r10d,
+  r11,
+  r14,
+  rax,
+  rbx,
+  rdx,
+} from './assembler.js';
+import { STATE } from './state.js';
+
+const CF8 = 0xcf8;
+const CFC = 0xcfc;
+const ENABLE = 0x8000_0000;
+const PORT_80 = 0x80;
+
+/**
+ * Every access to configuration space: counted, timed and bounded. `read` and `write` take the routing ID in ECX and
+ * the offset in EDX, keep ECX, and do not come back when a bound is reached.
+ */
+export function emitAccess(a: Assembler): void {
+  a.comment('rax: the time stamp counter');
+  a.label('tsc');
+  a.plain('Rdtsc');
+  a.shl(rdx, 32);
+  a.or(rax, rdx);
+  a.ret();
+
+  a.comment('eax: the dword at edx');
+  a.label('read');
+  a.call('address');
+  a.mov(edx, CFC);
+  a.in(eax);
+  a.inc(m32(rbx, STATE.reads));
+  a.jmp('accessed');
+
+  a.comment('the word at edx gets ax');
+  a.label('write');
+  a.push(rax);
+  a.push(rdx);
+  a.call('address');
+  a.pop(rdx);
+  a.pop(rax);
+  a.and(edx, 2);
+  a.or(edx, CFC);
+  a.out(ax);
+  a.inc(m32(rbx, STATE.writes));
+
+  a.comment('r9: when it began');
+  a.label('accessed');
+  a.mov(r8d, eax);
+  a.plain('Rdtsc');
+  a.shl(rdx, 32);
+  a.or(rax, rdx);
+  a.sub(rax, r9);
+  a.add(m64(rbx, STATE.ioTicks), rax);
+  a.mov(eax, r8d);
+  a.ret();
+
+  a.label('address');
+  a.mov(r10d, edx);
+  a.mov(m32(rbx, STATE.rid), ecx);
+  a.sub(m32(rbx, STATE.accessesLeft), 1);
+  a.mov(al, END.accesses);
+  a.j('jb', 'end');
+  a.call('checkTime');
+  a.mov(r11, m64(r14, TABLE.slowTicks));
+  a.test(r11, r11);
+  a.j('je', 'select');
+  a.label('slow');
+  a.plain('Pause');
+  a.plain('Rdtsc');
+  a.shl(rdx, 32);
+  a.or(rax, rdx);
+  a.sub(rax, r9);
+  a.cmp(rax, r11);
+  a.j('jb', 'slow');
+  a.label('select');
+  a.mov(eax, ecx);
+  a.shl(eax, 8);
+  a.and(r10d, 0xfc);
+  a.or(eax, r10d);
+  a.or(eax, ENABLE);
+  a.mov(edx, CF8);
+  a.out(eax);
+  a.plain('Rdtsc');
+  a.shl(rdx, 32);
+  a.or(rax, rdx);
+  a.mov(r9, rax);
+  a.ret();
+
+  a.comment('ends the walk when its time is over; r9: now');
+  a.label('checkTime');
+  a.plain('Rdtsc');
+  a.shl(rdx, 32);
+  a.or(rax, rdx);
+  a.mov(r9, rax);
+  a.sub(rax, m64(rbx, STATE.tscStart));
+  a.cmp(rax, m64(r14, TABLE.walkTicks));
+  a.mov(al, END.time);
+  a.j('jae', 'end');
+  a.ret();
+
+  a.comment('tells port 0x80 the phase, if the policy says so');
+  a.label('progress');
+  a.test(m16(r14, TABLE.flags), TABLE_FLAGS.progress);
+  a.j('je', 'progressEnd');
+  a.mov(al, m8(rbx, STATE.phase));
+  a.or(al, PROGRESS);
+  a.outTo(PORT_80);
+  a.label('progressEnd');
+  a.ret();
+}

@@ -1,0 +1,383 @@
+import * as regs from '../../pci/regs.js';
+import { END, ENTRY, ENTRY_FLAGS, MESSAGES, OUTCOME, PENDING, TABLE, TABLE_FLAGS } from '../layout.js';
+import {
+  type Assembler,
+  al,
+  ax,
+  eax,
+  ecx,
+  edi,
+  edx,
+  esi,
+  m8,
+  m16,
+  m32,
+  m64,
+  r12,
+  r14,
+  r15,
+  rax,
+  rbp,
+  rbx,
+} from './assembler.js';
+import { MODE, STATE } from './state.js';
+
+/** Leaf to root: what is no bridge before bridges, deeper before shallower, virtual before physical. */
+export function emitPasses(a: Assembler): void {
+  a.label('gateAll');
+  a.comment('what is preserved is left alone, whatever its own rule says');
+  eachEntry(a, 'settle', () => {
+    a.test(m8(rbp, ENTRY.flags), ENTRY_FLAGS.preserve);
+    a.j('je', 'settleNext');
+    a.mov(m8(rbp, ENTRY.outcome), OUTCOME.preserve);
+    a.and(m8(rbp, ENTRY.flags), ~ENTRY_FLAGS.planned & 0xff);
+  });
+  a.mov(m8(rbx, STATE.bridgesNow), 0);
+  a.call('gateDepths');
+  a.comment('bridges above what stays live stay open');
+  eachEntry(a, 'open', () => {
+    a.test(m8(rbp, ENTRY.flags), ENTRY_FLAGS.bridge);
+    a.j('jne', 'openNext');
+    a.call('keepAbove');
+  });
+  a.mov(m8(rbx, STATE.bridgesNow), ENTRY_FLAGS.bridge);
+  a.label('gateDepths');
+  a.mov(al, m8(rbx, STATE.maxDepth));
+  a.mov(m8(rbx, STATE.depthNow), al);
+  a.label('depthLoop');
+  a.mov(m8(rbx, STATE.virtualNow), ENTRY_FLAGS.vf);
+  a.label('virtualLoop');
+  a.call('checkTime');
+  eachEntry(a, 'gateEach', () => {
+    a.mov(al, m8(rbp, ENTRY.depth));
+    a.cmp(al, m8(rbx, STATE.depthNow));
+    a.j('jne', 'gateEachNext');
+    a.mov(al, m8(rbp, ENTRY.flags));
+    a.and(al, ENTRY_FLAGS.bridge | ENTRY_FLAGS.vf);
+    a.sub(al, m8(rbx, STATE.bridgesNow));
+    a.cmp(al, m8(rbx, STATE.virtualNow));
+    a.j('jne', 'gateEachNext');
+    a.call('gateOne');
+  });
+  a.sub(m8(rbx, STATE.virtualNow), ENTRY_FLAGS.vf);
+  a.j('je', 'virtualLoop');
+  a.sub(m8(rbx, STATE.depthNow), 1);
+  a.j('jae', 'depthLoop');
+  a.ret();
+
+  emitGate(a);
+  emitKeepAbove(a);
+  emitWait(a);
+  emitMessages(a);
+  emitFailed(a);
+}
+
+/** Runs `body` for each entry, with RBP at it; `${name}Next` goes on to the next one. R15 counts. */
+function eachEntry(a: Assembler, name: string, body: () => void): void {
+  a.mov(rbp, r12);
+  a.mov(eax, m32(rbx, STATE.count));
+  a.mov(r15, rax);
+  a.label(`${name}Loop`);
+  a.sub(r15, 1);
+  a.j('jb', `${name}End`);
+  body();
+  a.label(`${name}Next`);
+  a.add(rbp, ENTRY.bytes);
+  a.jmp(`${name}Loop`);
+  a.label(`${name}End`);
+}
+
+/** One write clears BME and sets INTx-disable; Command and Status come back in one read. */
+function emitGate(a: Assembler): void {
+  a.label('gateOne');
+  a.test(m8(rbp, ENTRY.flags), ENTRY_FLAGS.planned);
+  a.j('je', 'gateEnd');
+  a.comment('a bridge only when nothing below it stays live');
+  a.test(m8(rbp, ENTRY.flags), ENTRY_FLAGS.keep);
+  a.j('je', 'gateObserve');
+  a.mov(m8(rbp, ENTRY.outcome), OUTCOME.liveBelow);
+  a.and(m8(rbp, ENTRY.flags), ~ENTRY_FLAGS.planned & 0xff);
+  a.jmp('gateEnd');
+  a.label('gateObserve');
+  a.cmp(m8(rbx, STATE.mode), MODE.observe);
+  a.j('jne', 'gateWrite');
+  a.mov(m8(rbp, ENTRY.outcome), OUTCOME.wouldGate);
+  a.or(m8(rbp, ENTRY.flags), ENTRY_FLAGS.bmeClear);
+  a.jmp('gateEnd');
+  a.label('gateWrite');
+  a.movzx(ecx, m16(rbp, ENTRY.rid));
+  a.movzx(eax, m16(rbp, ENTRY.commandBefore));
+  a.and(eax, ~regs.PCI_COMMAND_MASTER);
+  a.or(eax, regs.PCI_COMMAND_INTX_DISABLE);
+  a.mov(edx, regs.PCI_COMMAND);
+  a.call('write');
+  a.mov(edx, regs.PCI_COMMAND);
+  a.call('read');
+  a.mov(m16(rbp, ENTRY.commandAfter), ax);
+  a.mov(esi, eax);
+  a.shr(eax, 16);
+  a.mov(m16(rbp, ENTRY.status), ax);
+  a.movzx(eax, m16(rbp, ENTRY.commandAfter));
+  a.mov(m8(rbp, ENTRY.outcome), OUTCOME.vanished);
+  a.cmp(eax, 0xffff);
+  a.j('je', 'gateFailed');
+  a.test(eax, regs.PCI_COMMAND_INTX_DISABLE);
+  a.j('je', 'gateIntx');
+  a.or(m8(rbp, ENTRY.flags), ENTRY_FLAGS.intxDisabled);
+  a.label('gateIntx');
+  a.mov(m8(rbp, ENTRY.outcome), OUTCOME.ignored);
+  a.test(eax, regs.PCI_COMMAND_MASTER);
+  a.j('jne', 'gateFailed');
+  a.or(m8(rbp, ENTRY.flags), ENTRY_FLAGS.bmeClear);
+  a.inc(m32(rbx, STATE.gated));
+  a.mov(m8(rbp, ENTRY.outcome), OUTCOME.done);
+  a.test(eax, regs.PCI_COMMAND_INTX_DISABLE);
+  a.j('jne', 'gateEnd');
+  a.mov(m8(rbp, ENTRY.outcome), OUTCOME.partial);
+  a.test(esi, regs.PCI_STATUS_INTERRUPT << 16);
+  a.j('je', 'gateEnd');
+  a.mov(m8(rbp, ENTRY.outcome), OUTCOME.interrupting);
+  a.label('gateFailed');
+  a.call('failed');
+  a.label('gateEnd');
+  a.test(m8(rbp, ENTRY.flags), ENTRY_FLAGS.bridge);
+  a.j('jne', 'keepAbove');
+  a.ret();
+}
+
+/** Marks every bridge above the entry at RBP, unless that entry is quiet or gated. */
+function emitKeepAbove(a: Assembler): void {
+  a.label('keepAbove');
+  a.mov(al, m8(rbp, ENTRY.flags));
+  a.test(al, ENTRY_FLAGS.bmeClear);
+  a.j('jne', 'keepEnd');
+  a.test(al, ENTRY_FLAGS.quiet);
+  a.j('je', 'keepMark');
+  a.comment('behind a bridge that sleeps nothing was seen');
+  a.cmp(m8(rbp, ENTRY.outcome), OUTCOME.asleep);
+  a.j('jne', 'keepEnd');
+  a.label('keepMark');
+  a.movzx(eax, m16(rbp, ENTRY.parent));
+  a.label('keepUp');
+  a.test(eax, eax);
+  a.j('je', 'keepEnd');
+  a.shl(rax, 5);
+  a.test(m8(r12, ENTRY.flags - ENTRY.bytes, rax), ENTRY_FLAGS.keep);
+  a.j('jne', 'keepEnd');
+  a.or(m8(r12, ENTRY.flags - ENTRY.bytes, rax), ENTRY_FLAGS.keep);
+  a.movzx(eax, m16(r12, ENTRY.parent - ENTRY.bytes, rax));
+  a.jmp('keepUp');
+  a.label('keepEnd');
+  a.ret();
+}
+
+/** Polls all that were gated, in turn, under one bound. */
+function emitWait(a: Assembler): void {
+  a.label('waitAll');
+  a.cmp(m8(rbx, STATE.mode), MODE.observe);
+  a.j('je', 'waitReturn');
+  a.call('tsc');
+  a.mov(m64(rbx, STATE.pendingStart), rax);
+  a.label('waitRound');
+  a.mov(m32(rbx, STATE.left), 0);
+  eachEntry(a, 'wait', () => {
+    a.test(m8(rbp, ENTRY.flags), ENTRY_FLAGS.planned);
+    a.j('je', 'waitNext');
+    a.cmp(m8(rbp, ENTRY.pending), PENDING.none);
+    a.j('jne', 'waitNext');
+    a.movzx(edx, m8(rbp, ENTRY.pendingAt));
+    a.test(edx, edx);
+    a.j('je', 'waitNext');
+    a.mov(m8(rbp, ENTRY.pending), PENDING.skipped);
+    a.test(m8(rbp, ENTRY.flags), ENTRY_FLAGS.bmeClear);
+    a.j('je', 'waitNext');
+    a.mov(m8(rbp, ENTRY.pending), PENDING.none);
+    a.movzx(ecx, m16(rbp, ENTRY.rid));
+    a.call('read');
+    a.comment('al: all that was asked; cl: the bit that must be clear');
+    a.cmp(m8(rbp, ENTRY.pendingKind), 1);
+    a.j('jne', 'waitAf');
+    a.shr(eax, 16);
+    a.cmp(eax, 0xffff);
+    a.j('je', 'waitVanished');
+    a.test(eax, regs.PCI_EXP_DEVSTA_TRPND);
+    a.j('jne', 'waitStill');
+    a.jmp('waitClear');
+    a.label('waitAf');
+    a.shr(eax, 8);
+    a.and(eax, 0xff);
+    a.cmp(eax, 0xff);
+    a.j('je', 'waitVanished');
+    a.test(eax, regs.PCI_AF_STATUS_TP);
+    a.j('jne', 'waitStill');
+    a.label('waitClear');
+    a.mov(m8(rbp, ENTRY.pending), PENDING.clear);
+    a.jmp('waitNext');
+    a.label('waitVanished');
+    a.mov(m8(rbp, ENTRY.pending), PENDING.vanished);
+    a.inc(m32(rbx, STATE.failed));
+    a.jmp('waitNext');
+    a.label('waitStill');
+    a.inc(m32(rbx, STATE.left));
+  });
+  a.cmp(m32(rbx, STATE.left), 0);
+  a.j('je', 'waitDone');
+  a.plain('Pause');
+  a.call('tsc');
+  a.sub(rax, m64(rbx, STATE.pendingStart));
+  a.cmp(rax, m64(r14, TABLE.pendingTicks));
+  a.j('jb', 'waitRound');
+  eachEntry(a, 'late', () => {
+    a.mov(al, m8(rbp, ENTRY.flags));
+    a.and(al, ENTRY_FLAGS.planned | ENTRY_FLAGS.bmeClear);
+    a.cmp(al, (ENTRY_FLAGS.planned | ENTRY_FLAGS.bmeClear) - 0x100);
+    a.j('jne', 'lateNext');
+    a.cmp(m8(rbp, ENTRY.pendingAt), 0);
+    a.j('je', 'lateNext');
+    a.cmp(m8(rbp, ENTRY.pending), PENDING.none);
+    a.j('jne', 'lateNext');
+    a.mov(m8(rbp, ENTRY.pending), PENDING.timeout);
+    a.inc(m32(rbx, STATE.failed));
+  });
+  a.label('waitDone');
+  a.cmp(m32(rbx, STATE.failed), 0);
+  a.j('jne', 'stopIfWanted');
+  a.label('waitReturn');
+  a.ret();
+}
+
+interface Messages {
+  readonly name: 'msi' | 'msix';
+  readonly id: number;
+  readonly at: number;
+  readonly before: number;
+  readonly enable: number;
+  /** Bits that are written, and what they get. */
+  readonly mask: number;
+  readonly value: number;
+  /** Where the result goes in `messages`. */
+  readonly shift: number;
+}
+
+const MESSAGE_CAPABILITIES: readonly Messages[] = [
+  {
+    name: 'msi',
+    id: regs.PCI_CAP_ID_MSI,
+    at: ENTRY.msi,
+    before: ENTRY.msiBefore,
+    enable: regs.PCI_MSI_FLAGS_ENABLE,
+    mask: regs.PCI_MSI_FLAGS_ENABLE,
+    value: 0,
+    shift: 0,
+  },
+  {
+    name: 'msix',
+    id: regs.PCI_CAP_ID_MSIX,
+    at: ENTRY.msix,
+    before: ENTRY.msixBefore,
+    enable: regs.PCI_MSIX_FLAGS_ENABLE,
+    mask: regs.PCI_MSIX_FLAGS_ENABLE | regs.PCI_MSIX_FLAGS_MASKALL,
+    value: regs.PCI_MSIX_FLAGS_MASKALL,
+    shift: 4,
+  },
+];
+
+/** MSI and MSI-X off, where BME is clear and INTx cannot take their place. */
+function emitMessages(a: Assembler): void {
+  a.label('messagesAll');
+  eachEntry(a, 'messages', () => {
+    a.test(m8(rbp, ENTRY.flags), ENTRY_FLAGS.planned);
+    a.j('je', 'messagesNext');
+    a.movzx(ecx, m16(rbp, ENTRY.rid));
+    for (const one of MESSAGE_CAPABILITIES) emitMessage(a, one);
+  });
+  a.ret();
+
+  a.comment('edi: 1 if messages may be switched off, else 0');
+  a.label('mayDisable');
+  a.mov(edi, 0);
+  a.test(m8(rbp, ENTRY.flags), ENTRY_FLAGS.bmeClear);
+  a.j('je', 'mayEnd');
+  a.test(m8(rbp, ENTRY.flags), ENTRY_FLAGS.intxDisabled);
+  a.j('jne', 'mayYes');
+  a.comment('one without a pin has nothing to fall back to');
+  a.mov(edx, regs.PCI_INTERRUPT_LINE);
+  a.call('read');
+  a.shr(eax, 8);
+  a.and(eax, 0xff);
+  a.j('jne', 'mayEnd');
+  a.label('mayYes');
+  a.mov(edi, 1);
+  a.label('mayEnd');
+  a.ret();
+}
+
+function emitMessage(a: Assembler, { name, id, at, before, enable, mask, value, shift }: Messages): void {
+  const end = `${name}End`;
+  const result = (what: number) => a.or(m8(rbp, ENTRY.messages), what << shift);
+  a.movzx(edx, m8(rbp, at));
+  a.test(edx, edx);
+  a.j('je', end);
+  a.call('read');
+  a.comment('is it what it was when the kernel was wrapped?');
+  a.mov(edx, eax);
+  a.and(edx, 0xff);
+  a.cmp(edx, id);
+  a.j('jne', end);
+  a.shr(eax, 16);
+  a.mov(m16(rbp, before), ax);
+  a.mov(esi, eax);
+  a.test(eax, enable);
+  a.j('jne', `${name}On`);
+  result(MESSAGES.off);
+  a.jmp(end);
+  a.label(`${name}On`);
+  a.cmp(m8(rbx, STATE.mode), MODE.observe);
+  a.j('jne', `${name}May`);
+  result(MESSAGES.left);
+  a.jmp(end);
+  a.label(`${name}May`);
+  a.call('mayDisable');
+  a.test(edi, edi);
+  a.j('jne', `${name}Write`);
+  result(MESSAGES.skipped);
+  a.jmp(end);
+  a.label(`${name}Write`);
+  a.mov(eax, esi);
+  a.and(eax, ~mask & 0xffff);
+  if (value !== 0) a.or(eax, value);
+  a.movzx(edx, m8(rbp, at));
+  a.add(edx, regs.PCI_MSI_FLAGS);
+  a.call('write');
+  a.movzx(edx, m8(rbp, at));
+  a.call('read');
+  a.shr(eax, 16);
+  a.cmp(eax, 0xffff);
+  a.j('jne', `${name}Verify`);
+  result(MESSAGES.vanished);
+  a.call('failed');
+  a.jmp(end);
+  a.label(`${name}Verify`);
+  a.and(eax, mask);
+  a.cmp(eax, value);
+  a.j('jne', `${name}Ignored`);
+  result(MESSAGES.disabled);
+  a.jmp(end);
+  a.label(`${name}Ignored`);
+  result(MESSAGES.ignored);
+  a.call('failed');
+  a.label(end);
+}
+
+/** Counts a failure, and ends the walk at it where the policy says so. */
+function emitFailed(a: Assembler): void {
+  a.label('failed');
+  a.inc(m32(rbx, STATE.failed));
+  a.label('stopIfWanted');
+  a.test(m16(r14, TABLE.flags), TABLE_FLAGS.stopOnFailure);
+  a.j('je', 'failedEnd');
+  a.mov(al, END.stopped);
+  a.jmp('end');
+  a.label('failedEnd');
+  a.ret();
+}
