@@ -134,8 +134,9 @@ describe('the stub', () => {
     });
 
     it('does without one', () => {
-      const stub = new StubRun({ scanAll: false, entry: { commandLine: undefined } });
-      expect(stub.problems(stub.on(oneMaster()))).toEqual([]);
+      const { stub, problems } = run({ noCommandLine: true });
+      expect(problems).toEqual([]);
+      expect(stub.record).toMatchObject({ jump: 'normal', end: 'complete' });
     });
   });
 

@@ -36,6 +36,13 @@ export function verdictText(verdict: LabVerdict, style: Style): string {
       `  apply: ${apply.gated} gated, ${apply.stopped} stopped, ${apply.live} left live, ${apply.seconds} s${restored}`,
     );
   }
+  if (verdict.flight) {
+    const { end, gated, failed, functions, accesses, milliseconds, traceAgrees } = verdict.flight;
+    const time = milliseconds === null ? '' : `, ${milliseconds} ms`;
+    lines.push(
+      `  the stub: ${end}; ${gated} of ${functions} functions gated, ${failed} failures, ${accesses} accesses${time}; QEMU's trace ${traceAgrees ? 'agrees' : 'DOES NOT AGREE'}`,
+    );
+  }
   for (const { problem, line } of verdict.console) lines.push(`  console, ${problem}: ${line}`);
   const changed = verdict.functions.map(({ slot, ids, before, after }) => [
     slot,

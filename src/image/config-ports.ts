@@ -81,13 +81,13 @@ export class ConfigPorts {
     return step.value;
   }
 
-  #problem({ write, port, width, value }: PortRequest): string | null {
-    const what = `${write ? `write of ${hex(value, 1)} to` : 'read from'} port ${hex(port, 1)}, ${width} bytes`;
-    if (port === CF8) return width === 4 ? null : what;
-    if (port === PROGRESS_PORT) return write && width === 1 ? null : what;
-    if (port < CFC || port + width > CFC + 4 || port % width !== 0) return what;
+  #problem(request: PortRequest): string | null {
+    const { write, port, width } = request;
+    if (port === CF8) return width === 4 ? null : textOf(request);
+    if (port === PROGRESS_PORT) return write && width === 1 ? null : textOf(request);
+    if (port < CFC || port + width > CFC + 4 || port % width !== 0) return textOf(request);
     if (!this.#there || ((this.cf8 & ENABLE) !== 0 && (this.cf8 & RESERVED) === 0)) return null;
-    return `${what}, while port cf8 holds ${hex(this.cf8, 8)}`;
+    return `${textOf(request)}, while port cf8 holds ${hex(this.cf8, 8)}`;
   }
 
   #configAccess({ write, port, width, value }: PortRequest): ConfigAccess | null {
@@ -102,6 +102,10 @@ export class ConfigPorts {
     if (port === CF8 && write) this.cf8 = value >>> 0;
     return this.cf8;
   }
+}
+
+function textOf({ write, port, width, value }: PortRequest): string {
+  return `${write ? `write of ${hex(value, 1)} to` : 'read from'} port ${hex(port, 1)}, ${width} bytes`;
 }
 
 /** Runs to the end on a bus that answers at once. */

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { encodeFlight, type RecordSpec, withChecksum } from '../../test/support/flight-record.js';
@@ -6,7 +7,7 @@ import { ShootdownError } from '../pci/error.js';
 import { defaultPolicy } from '../quiesce/default-policy.js';
 import { parseFlight, startsFlight } from './flight.js';
 import { flightFinds, flightResults } from './flight-results.js';
-import { END, MESSAGES, OUTCOME, PENDING, PHASE, RECORD, RULE_LADDER } from './layout.js';
+import { COMPACT, END, ENTRY, MESSAGES, OUTCOME, PENDING, PHASE, RECORD, RULE_LADDER } from './layout.js';
 
 const parse = (spec: RecordSpec) => parseFlight(encodeFlight(spec));
 const DONE = { rid: 0x0010, flags: ['planned'], after: 0x0503, outcome: 'done' } as const;
@@ -109,6 +110,27 @@ describe('a whole record', () => {
 
   it('has no last access where there was none', () => {
     expect(parse({ counts: { reads: 0 } }).last).toBeNull();
+  });
+});
+
+describe('the documentation', () => {
+  const text = readFileSync(new URL('../../docs/flight-record.md', import.meta.url), 'utf8');
+  const sectionOf = (title: string) => text.split(`### ${title}`)[1]?.split('\n### ')[0] ?? '';
+  const NOT_FIELDS = ['bytes', 'setupDataType', 'magic', 'version', 'headerBytes'];
+
+  it.each([
+    ['Header', RECORD],
+    ['Entry of a full record', ENTRY],
+    ['Entry of a summary', COMPACT],
+  ])('has the layout: %s', (title, layout) => {
+    const rows = [...sectionOf(title).matchAll(/^\| (\d+) +\|[^|]*\| `(\w+)`/gm)];
+    const fields = Object.entries(layout).filter(([name]) => !NOT_FIELDS.includes(name));
+    expect(rows.map(([, at, name]) => [name, Number(at)])).toEqual(fields);
+  });
+
+  it('has the outcomes', () => {
+    const rows = [...sectionOf('Outcomes').matchAll(/^\| (\d+) +\| `(\w+)`/gm)];
+    expect(rows.map(([, value, name]) => [name, Number(value)])).toEqual(Object.entries(OUTCOME));
   });
 });
 

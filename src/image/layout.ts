@@ -28,6 +28,7 @@ export const SETUP = {
 /** Further fields of `boot_params`: Linux, Documentation/arch/x86/zero-page.rst. */
 export const BOOT_PARAMS = {
   extCmdLinePtr: 0xc8, // u32, upper half
+  e820Entries: 0x1e8, // u8
   /** Unused up to the end of the page. */
   pad9: 0xeec,
   size: 0x1000,

@@ -48,7 +48,7 @@ function known(
     capabilities: capabilitiesOf(fn),
     vf: isVirtual(node),
     bootVga: machine.facts.get(fn.slot)?.bootVga ?? null,
-    oneDevice: hasOneDevice(node, machine, buses),
+    oneDevice: hasOneDevice(node, buses),
   };
 }
 
@@ -71,15 +71,12 @@ function isLink({ function: fn }: TopologyNode): boolean {
   return type === 'root-port' || type === 'downstream-port';
 }
 
-function hasOneDevice(node: TopologyNode, machine: Machine, buses: Uint8Array): boolean {
+/** What is known with a higher device number there, or may come to be, has made its bus one of every routing ID. */
+function hasOneDevice(node: TopologyNode, buses: Uint8Array): boolean {
   const secondary = node.function.bridge?.secondary;
   if (!isLink(node) || secondary === undefined) return false;
-  if (((buses[secondary] ?? 0) & BUS_FLAGS.everyRid) !== 0) return false;
-  return !node.children.some((slot) => slotParts(slot).device > 0 && isOn(slot, secondary, machine));
+  return ((buses[secondary] ?? 0) & BUS_FLAGS.everyRid) === 0;
 }
-
-const isOn = (slot: Slot, bus: number, { topology }: Machine): boolean =>
-  topology.nodes.has(slot) && slotParts(slot).bus === bus;
 
 /** `BUS_FLAGS` of each of the 256 buses; without a machine, bus 0 is the one that is known. */
 export function busFlags(machine: Machine | undefined): Uint8Array {

@@ -229,16 +229,32 @@ describe('known functions', () => {
         capabilities: [{ kind: 'express' }],
         extended: [{ ...sriov, vfEnable: false, numVfs: 0, totalVfs: 1024 }],
       },
-      '06:00.0': NIC,
+      '06:00.0': vf,
+      '00:04.0': { ...root, bridge: { secondary: 8, subordinate: 10 } },
+      '09:00.0': NIC,
     });
     const { table } = compileTable(policyOf([]), { machine, tool: TOOL });
     const at = (routingId: number) => table.known.find((fn) => fn.routingId === routingId);
     expect(at(0x200)).toMatchObject({ vf: true, physfn: 0x100, id: 0x1018_15b3 });
     expect(at(0x201)).toMatchObject({ vf: true, physfn: 0x100, id: 0xffff_ffff });
     expect(at(0x100)).toMatchObject({ vf: false, physfn: 0x100 });
+    expect(at(0x600)).toMatchObject({ vf: true, physfn: 0x600 });
     const virtual = BUS_FLAGS.listed | BUS_FLAGS.everyRid;
-    expect([...table.busFlags.slice(0, 8)]).toEqual([BUS_FLAGS.root, 0, virtual, 0, 0, virtual, 0, 0]);
-    expect([at(0x08), at(0x10), at(0x18)].map((fn) => fn?.oneDevice)).toEqual([true, true, true]);
+    const { root: isRoot, listed, everyRid } = BUS_FLAGS;
+    expect([...table.busFlags.slice(0, 11)]).toEqual([
+      isRoot,
+      0,
+      virtual,
+      0,
+      0,
+      virtual,
+      everyRid,
+      0,
+      0,
+      listed,
+      0,
+    ]);
+    expect([0x08, 0x10, 0x18, 0x20].map((id) => at(id)?.oneDevice)).toEqual([true, true, false, true]);
   });
 
   it('tell ARI functions by their device numbers', async () => {
@@ -273,15 +289,17 @@ describe('known functions', () => {
     const functions = {
       '00:0e.0': { classCode: 0x010400, command: 0x0006 },
       '10000:00:00.0': { ...NIC, facts: { parent: vmd } },
-      '0001:00:00.0': NIC,
+      '0001:40:00.0': NIC,
     };
     const machine = await machineOf(functions);
-    const { table, notes } = compileTable(policyOf([]), { machine, tool: TOOL });
+    const policy = policyOf([{ match: { class: '01' } }]);
+    const { table, notes } = compileTable(policy, { machine, tool: TOOL });
+    expect(table.busFlags[0x40]).toBe(0);
     expect(table.known.map(({ routingId }) => routingId)).toEqual([0x70]);
-    expect(table.template.rules).toEqual(['ladder']);
+    expect(table.template.rules).toEqual(['ladder', 'r0']);
     expect(tableDecisions(table, machine).get(vmd)).toEqual({ action: 'preserve', rule: 0 });
     expect(notes).toEqual([
-      'PCI segment 0001 is out of reach: functions 1, live 1, first 0001:00:00.0',
+      'PCI segment 0001 is out of reach: functions 1, live 1, first 0001:40:00.0',
       'PCI segment 10000 (behind Intel VMD) is out of reach: functions 1, live 1, first 10000:00:00.0',
     ]);
     expect([...machine.topology.nodes.keys()].filter((slot) => slotParts(slot).domain === 0)).toEqual([vmd]);

@@ -204,8 +204,8 @@ class Mapped {
       this.#pages[page] = PLAIN;
       return;
     }
-    const first = Math.max(at - start, 0);
-    if (code.subarray(first, Math.min(at + length - start, PAGE_BYTES)).includes(1))
-      stop(`code that has run is written, at ${textOf(this.base + at)}`);
+    for (let i = Math.max(at, start); i < Math.min(at + length, start + PAGE_BYTES); i++) {
+      if (code[i - start] !== 0) stop(`code that has run is written, at ${textOf(this.base + at)}`);
+    }
   }
 }

@@ -1,16 +1,20 @@
+import { parseFlight } from '../image/flight.js';
+import { BOOT_PARAMS } from '../image/layout.js';
 import { ShootdownError } from '../pci/error.js';
 import { Closing } from './closing.js';
 import { EduMaster } from './edu-master.js';
 import { CONSOLE_CMDLINE, type Guest } from './guest.js';
 import { applyInGuest } from './guest-apply.js';
+import { readFlight } from './guest-flight.js';
 import { buildInitramfs, buildToolsDisk, modulePath, NEXT_KERNEL, TOOLS_DISK_MODULES } from './initramfs.js';
 import { type ConsoleFinding, consoleFindings } from './judge.js';
 import { openFrameSource } from './qemu-net.js';
 import { bootRecorded } from './recorded-guest.js';
 import type { RunOptions } from './run.js';
 import { VERDICT_FILE } from './run-folder.js';
-import { NETDEV } from './scenario.js';
+import { type KexecLoad, type LabPolicy, NETDEV } from './scenario.js';
 import { scenarioNamed } from './scenarios.js';
+import { wrappedKernel } from './wrapped.js';
 
 /** One jump of a chain. */
 export interface ChainJump {
@@ -22,6 +26,11 @@ export interface ChainJump {
   readonly toReadyS: number;
   /** Of the whole command `apply` in the guest; `null` without it. */
   readonly applyS: number | null;
+  /** Of the kernel that came up: entries of the memory map that it was handed, and MemTotal in KiB. */
+  readonly e820Entries: number;
+  readonly memoryKiB: number;
+  /** Functions that the stub gated; `null` without it. */
+  readonly gated: number | null;
   readonly console: readonly ConsoleFinding[];
 }
 
@@ -29,7 +38,8 @@ export interface ChainJump {
 export interface ChainVerdict {
   readonly schema: typeof SCHEMA;
   readonly kernel: string;
-  readonly policy: 'none' | 'ours';
+  readonly policy: LabPolicy;
+  readonly load: KexecLoad;
   readonly wanted: number;
   readonly jumps: readonly ChainJump[];
   /** Why it ended early; `null` if it did not. */
@@ -56,14 +66,15 @@ const PACK = `cd / && { printf '%s\\n' bin dev next opt; find init bin/busybox b
  * is in the folder (jumps.ndjson) as soon as it is known. What ends the chain early, the user too, is in its verdict.
  */
 export async function runChain(options: ChainOptions): Promise<ChainVerdict> {
-  const { policy, parts, folder, signal, jumps: wanted } = options;
+  const { policy, load = 'load', parts, folder, signal, jumps: wanted } = options;
   const closing = new Closing();
   const abort = () => void closing.close().catch(() => {});
   signal?.addEventListener('abort', abort);
   const jumps: ChainJump[] = [];
   const end = (stopped: string | null): ChainVerdict => {
     const kernel = parts.kernel.release;
-    const verdict = { schema: SCHEMA, kernel, policy, wanted, jumps, stopped, folder: folder.path } as const;
+    const head = { schema: SCHEMA, kernel, policy, load } as const;
+    const verdict = { ...head, wanted, jumps, stopped, folder: folder.path };
     folder.write(VERDICT_FILE, `${JSON.stringify(verdict, null, 2)}\n`);
     return verdict;
   };
@@ -90,7 +101,8 @@ async function bootChain(options: ChainOptions, closing: Closing): Promise<Guest
   const { parts, folder, policy, clock, accel = 'tcg', shootdown } = options;
   const { devices, cmdline } = scenarioNamed(SCENARIO);
   const disk = await buildToolsDisk(parts.store, shootdown);
-  const initramfs = await buildInitramfs(parts);
+  const next = policy === 'between' ? await wrappedKernel(parts.store, parts.kernel) : undefined;
+  const initramfs = await buildInitramfs(parts, next === undefined ? {} : { next });
   const source = await openFrameSource(NETDEV);
   closing.add(() => source.close());
   const guest = await bootRecorded({
@@ -121,8 +133,9 @@ async function jumpOnce(guest: Guest, number: number, options: ChainOptions): Pr
   const applyS = options.policy === 'ours' ? await applyHere(guest, options) : null;
   await guest.must(PACK);
   const words = `${CONSOLE_CMDLINE} shootdown.boot=${number} ${cmdline?.next ?? ''}`;
-  // Not -s: on 6.1 every one of these leaks two of the 128 entries of the memory map into the next kernel.
-  await guest.must(`kexec -c -l ${NEXT_KERNEL} --initrd=/tmp/next --command-line='${words}'`);
+  // By default not -s: on 6.1 every one of these leaks two of the 128 entries of the memory map into the next kernel.
+  const call = options.load === 'file' ? '-s' : '-c';
+  await guest.must(`kexec ${call} -l ${NEXT_KERNEL} --initrd=/tmp/next --command-line='${words}'`);
   const from = guest.console.text.length;
   const asked = clock.now();
   guest.send('kexec -e');
@@ -133,6 +146,10 @@ async function jumpOnce(guest: Guest, number: number, options: ChainOptions): Pr
   if (ready?.boot !== number)
     throw guest.failure('timeout', `jump ${number}: the next kernel did not come up`);
   const toReadyS = (clock.now() - asked) / 1000;
+  const { e820Entries, memoryKiB } = await readMemory(guest);
+  const flight = options.policy === 'between' ? await readFlight(guest) : null;
+  if (options.policy === 'between' && !flight)
+    throw guest.failure('io', `jump ${number}: the stub left no flight record`);
   await master.find(guest);
   const stray = await master.writes();
   return {
@@ -141,8 +158,18 @@ async function jumpOnce(guest: Guest, number: number, options: ChainOptions): Pr
     toFirstLineS: round(toFirstLineS),
     toReadyS: round(toReadyS),
     applyS,
+    e820Entries,
+    memoryKiB,
+    gated: flight && parseFlight(flight).counts.gated,
     console: consoleFindings(guest.console.text.slice(first.index)),
   };
+}
+
+async function readMemory(guest: Guest): Promise<Pick<ChainJump, 'e820Entries' | 'memoryKiB'>> {
+  const script = `od -An -tu1 -j ${BOOT_PARAMS.e820Entries} -N 1 /sys/kernel/boot_params/data
+awk '/^MemTotal/ { print $2 }' /proc/meminfo`;
+  const [e820Entries = 0, memoryKiB = 0] = (await guest.must(script)).trim().split(/\s+/).map(Number);
+  return { e820Entries, memoryKiB };
 }
 
 /** Takes Node from the disk first: no kernel of the chain has it from the one before. */

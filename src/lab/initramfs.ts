@@ -51,11 +51,11 @@ export async function guestParts(store: Store, series: string, catalog?: Catalog
 
 /**
  * A guest's initramfs, with the modules of every scenario, of which a run loads its own. Not compressed: unpacking
- * under TCG costs more than reading. It lies in the store, for the next run and for whoever repeats this one.
+ * under TCG costs more than reading. The next kernel is the same one, unless `next` names another. It lies in the store, for the next run and for whoever repeats this one.
  */
 export async function buildInitramfs(
   parts: GuestParts,
-  shootdown?: GuestShootdown,
+  { shootdown, next }: { readonly shootdown?: GuestShootdown; readonly next?: string } = {},
 ): Promise<{ readonly path: string }> {
   const { store, kernel } = parts;
   const base = await baseEntries(parts);
@@ -64,10 +64,10 @@ export async function buildInitramfs(
     ...base,
     ...(await kexecEntries(store, parts.catalog)),
     ...modules,
-    { path: NEXT_KERNEL.slice(1), kind: 'file', bytes: await readFile(kernel.image) },
+    { path: NEXT_KERNEL.slice(1), kind: 'file', bytes: await readFile(next ?? kernel.image) },
     { path: NEXT_INITRAMFS.slice(1), kind: 'file', bytes: cpioArchive([...base, ...modules]) },
   ];
-  const name = `initramfs-${kernel.series}`;
+  const name = `initramfs-${kernel.series}${next === undefined ? '' : '-wrapped'}`;
   if (!shootdown) return { path: await keepImage(store, name, cpioArchive(entries)) };
   entries.push(...(await nodeEntries('shootdown', shootdown.node, shootdown.bundle)));
   return { path: await keepImage(store, `${name}-shootdown`, cpioArchive(entries)) };

@@ -51,6 +51,8 @@ export function outcomeOf(seen: {
   readonly findings: readonly ConsoleFinding[];
   /** What `restore` in the guest came to, if it was tried. */
   readonly restored?: boolean | null | undefined;
+  /** Whether the trace bears out the flight record, where there should be one. */
+  readonly recorded?: boolean | undefined;
   /** The master was seen at work before the jump; true where there is none to be seen. */
   readonly aliveBefore?: boolean;
 }): LabOutcome {
@@ -62,5 +64,6 @@ export function outcomeOf(seen: {
   if (has('aer', 'dmar-fault')) return 'faulted';
   if (has('oops', 'stall')) return 'oops';
   if (seen.restored === false) return 'not-restored';
+  if (seen.recorded === false) return 'unrecorded';
   return seen.aliveBefore === false ? 'unproven' : 'clean';
 }

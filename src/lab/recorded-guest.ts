@@ -14,9 +14,9 @@ export interface RecordedGuestOptions extends Omit<GuestOptions, 'onConsole' | '
 
 const TRACE_FILE = 'pci_cfg_write.trace';
 
-/** Throws `io` where QEMU could not write all of it: a run whose record has a hole has no verdict. */
-export function checkRecord(folder: RunFolder): void {
-  readTrace(join(folder.path, TRACE_FILE));
+/** The trace of writes to configuration space. Throws `io` where QEMU could not write all of it: a run whose record has a hole has no verdict. */
+export function readRecord(folder: RunFolder): string {
+  return readTrace(join(folder.path, TRACE_FILE));
 }
 
 /**

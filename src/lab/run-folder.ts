@@ -22,7 +22,7 @@ export class RunFolder {
   }
 
   /** Replaces a file at once: whoever reads it sees all of the old one, or all of the new one. */
-  write(name: string, text: string): void {
+  write(name: string, text: string | Uint8Array): void {
     this.#check();
     const temporary = join(this.path, `.${name}`);
     try {

@@ -1,8 +1,10 @@
 import type { Clock } from '../host/clock.js';
+import { type FlightRecord, parseFlight } from '../image/flight.js';
 import { ShootdownError } from '../pci/error.js';
 import { Closing } from './closing.js';
 import { CONSOLE_CMDLINE, type Guest } from './guest.js';
 import { applyInGuest, type GuestApply } from './guest-apply.js';
+import { readFlight, type TracedWrite, traceAgrees, tracedWrites } from './guest-flight.js';
 import { functionChanges, type GuestFunction, readFunctions } from './guest-pci.js';
 import {
   buildInitramfs,
@@ -15,10 +17,11 @@ import {
 import { comeUp, consoleFindings, outcomeOf } from './judge.js';
 import { type Master, openMaster } from './master.js';
 import { openFrameSource } from './qemu-net.js';
-import { bootRecorded, checkRecord } from './recorded-guest.js';
+import { bootRecorded, readRecord } from './recorded-guest.js';
 import { type RunFolder, VERDICT_FILE } from './run-folder.js';
-import { type LabPolicy, NETDEV, type Scenario } from './scenario.js';
-import type { LabVerdict } from './verdict.js';
+import { type KexecLoad, type LabPolicy, NETDEV, placeOf, type Scenario } from './scenario.js';
+import type { GuestFlight, LabVerdict } from './verdict.js';
+import { wrappedKernel } from './wrapped.js';
 
 export interface RunOptions {
   readonly policy: LabPolicy;
@@ -31,6 +34,8 @@ export interface RunOptions {
   readonly shootdown: GuestShootdown;
   /** Default `tcg`. */
   readonly accel?: 'tcg' | 'kvm';
+  /** Default `file`. */
+  readonly load?: KexecLoad;
   readonly signal?: AbortSignal;
   /** Says what is being done. */
   readonly step?: (what: string) => void;
@@ -46,12 +51,6 @@ const NEXT_TIMEOUT_MS = 90_000;
 const SCRIPT_TIMEOUT_MS = 120_000;
 /** What the next kernel is told to say of itself. */
 const NEXT_BOOT = 1;
-
-/** Rejects what there is nothing of yet. */
-export function checkSupported({ jump }: Scenario, policy: LabPolicy): void {
-  if (jump === 'crash' && policy === 'ours')
-    throw new ShootdownError('unsupported', 'on the crash path nothing of ours exists yet: --policy none');
-}
 
 /**
  * Runs one scenario from a cold start to its verdict. Rejects if the guest does not come as far as the jump, or if
@@ -91,10 +90,13 @@ class ScenarioRun {
 
   async perform(): Promise<LabVerdict> {
     const scenario = this.#scenario;
-    const { policy, parts, folder, clock, shootdown } = this.#options;
-    checkSupported(scenario, policy);
+    const { policy, parts, folder, clock, shootdown, load = 'file' } = this.#options;
     this.#step('preparing');
-    const initramfs = await buildInitramfs(parts, policy === 'ours' ? shootdown : undefined);
+    const place = placeOf(policy, scenario.jump);
+    const initramfs = await buildInitramfs(parts, {
+      ...(place === 'before' ? { shootdown } : {}),
+      ...(place === 'between' ? { next: await wrappedKernel(parts.store, parts.kernel) } : {}),
+    });
     this.#step('booting');
     const { guest, master } = await this.#boot(initramfs.path);
     const bootS = this.#seconds();
@@ -105,7 +107,7 @@ class ScenarioRun {
     // A ring that nobody refills must still have room when it counts.
     if (scenario.alive !== undefined) await master.pause();
     const before = await readFunctions(guest);
-    const applied = policy === 'ours' ? await this.#apply(guest) : undefined;
+    const applied = place === 'before' ? await this.#apply(guest) : undefined;
     await this.#load(guest);
 
     this.#step('jumping');
@@ -121,15 +123,17 @@ class ScenarioRun {
     const ended = instead ?? (!ready && guest.console.closed ? await guest.ownEnd() : null);
     const toReadyS = ready && toFirstLineS !== null ? round(toFirstLineS + ready.uptimeS) : null;
     let after: readonly GuestFunction[] = [];
+    let flight: FlightRecord | null = null;
     if (ready) {
       after = await readFunctions(guest);
+      if (place === 'between') flight = await this.#flight(guest);
       await master.ready();
       await this.#insmod(guest, scenario.nextModules ?? []);
       if (scenario.after !== undefined) await guest.must(scenario.after, SCRIPT_TIMEOUT_MS);
     }
     this.#step('judging');
     const counted = await master.judge();
-    checkRecord(folder);
+    const flown = flight && guestFlight(flight, tracedWrites(readRecord(folder)));
     const stray = { ...counted, aliveBefore: counted.aliveBefore || scenario.alive !== undefined };
     const findings = consoleFindings(guest.console.text.slice(first?.index ?? from));
     const verdict: LabVerdict = {
@@ -138,12 +142,14 @@ class ScenarioRun {
       title: scenario.title,
       jump: scenario.jump,
       policy,
+      load,
       kernel: { series: parts.kernel.series, release: parts.kernel.release, version: parts.kernel.version },
       outcome: outcomeOf({
         up: ready !== undefined,
         stray: stray.landed + stray.later.landed,
         findings,
         restored: applied?.restored,
+        recorded: place === 'between' ? (flown?.traceAgrees ?? false) : undefined,
         aliveBefore: stray.of === null || stray.aliveBefore,
       }),
       stray,
@@ -151,6 +157,7 @@ class ScenarioRun {
       console: findings,
       functions: functionChanges(before, after),
       apply: applied ?? null,
+      flight: flown,
       seconds: { boot: bootS, total: this.#seconds() },
       folder: folder.path,
     };
@@ -177,7 +184,7 @@ class ScenarioRun {
   async #boot(initramfs: string): Promise<{ guest: Guest; master: Master }> {
     const { devices, qemu = [], jump, cmdline, oracle } = this.#scenario;
     const { parts, policy, folder, clock, seed, accel = 'tcg' } = this.#options;
-    const memoryMiB = policy === 'ours' ? MEMORY_WITH_NODE_MIB : MEMORY_MIB;
+    const memoryMiB = placeOf(policy, jump) === 'before' ? MEMORY_WITH_NODE_MIB : MEMORY_MIB;
     const source = await openFrameSource(NETDEV);
     this.#closing.add(() => source.close());
     const words = [
@@ -207,8 +214,11 @@ class ScenarioRun {
   async #load(guest: Guest): Promise<void> {
     const { jump, cmdline } = this.#scenario;
     const words = [CONSOLE_CMDLINE, `shootdown.boot=${NEXT_BOOT}`, cmdline?.next ?? ''].join(' ').trim();
+    const call = this.#options.load === 'load' ? '-c' : '-s';
     const how = jump === 'crash' ? '-p' : '-l';
-    await guest.must(`kexec -s ${how} ${NEXT_KERNEL} --initrd=${NEXT_INITRAMFS} --command-line='${words}'`);
+    await guest.must(
+      `kexec ${call} ${how} ${NEXT_KERNEL} --initrd=${NEXT_INITRAMFS} --command-line='${words}'`,
+    );
     const file = jump === 'crash' ? 'kexec_crash_loaded' : 'kexec_loaded';
     const loaded = await guest.must(`cat /sys/kernel/${file}`);
     if (loaded.trim() !== '1')
@@ -223,6 +233,13 @@ class ScenarioRun {
     return applied.summary;
   }
 
+  async #flight(guest: Guest): Promise<FlightRecord | null> {
+    const bytes = await readFlight(guest);
+    if (!bytes) return null;
+    this.#options.folder.write('flight.bin', bytes);
+    return parseFlight(bytes);
+  }
+
   #step(what: string): void {
     this.#options.step?.(what);
   }
@@ -230,6 +247,20 @@ class ScenarioRun {
   #seconds(): number {
     return seconds(this.#options.clock.now() - this.#started);
   }
+}
+
+function guestFlight(record: FlightRecord, trace: readonly TracedWrite[]): GuestFlight {
+  const { counts, time, end, summary } = record;
+  return {
+    end,
+    summary,
+    functions: counts.functions,
+    gated: counts.gated,
+    failed: counts.failed,
+    accesses: counts.reads + counts.writes,
+    milliseconds: time.tscKhz === 0 ? null : round(Number(time.ticks) / time.tscKhz),
+    traceAgrees: traceAgrees(trace, record),
+  };
 }
 
 function seconds(ms: number): number {

@@ -1,8 +1,18 @@
 import type { QemuMachine } from './machine.js';
 
 /** What is done about the functions before or between the kernels; `none` shows what the kernel itself does. */
-export type LabPolicy = 'none' | 'ours';
-export const LAB_POLICIES: readonly LabPolicy[] = ['none', 'ours'];
+export type LabPolicy = 'none' | 'ours' | 'between';
+export const LAB_POLICIES: readonly LabPolicy[] = ['none', 'ours', 'between'];
+
+/** Where a policy acts: `ours` is `apply` before a normal jump, and the stub, which is all there can be, at a crash. */
+export function placeOf(policy: LabPolicy, jump: Scenario['jump']): 'before' | 'between' | null {
+  if (policy === 'none') return null;
+  return policy === 'ours' && jump === 'normal' ? 'before' : 'between';
+}
+
+/** How the next kernel is loaded: `file` is kexec_file_load (`kexec -s`), `load` is kexec_load (`kexec -c`). */
+export type KexecLoad = 'file' | 'load';
+export const KEXEC_LOADS: readonly KexecLoad[] = ['file', 'load'];
 
 /** One jump in a real guest: data. Scripts are POSIX sh for busybox and run as root in the guest. */
 export interface Scenario {
@@ -55,5 +65,6 @@ export type LabOutcome =
   | 'faulted' // an error report or an IOMMU fault: something was still at work
   | 'oops' // the next kernel complained of itself
   | 'not-restored' // `restore` in the guest did not give every byte back
+  | 'unrecorded' // the stub left no flight record, or one that the trace of QEMU does not bear out
   | 'unproven' // nothing landed, but the master was not seen at work before the jump
   | 'stuck'; // the next kernel did not come up

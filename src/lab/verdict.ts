@@ -1,7 +1,7 @@
 import type { GuestApply } from './guest-apply.js';
 import type { FunctionChange } from './guest-pci.js';
 import type { ConsoleFinding } from './judge.js';
-import type { LabOutcome, LabPolicy } from './scenario.js';
+import type { KexecLoad, LabOutcome, LabPolicy } from './scenario.js';
 
 /** Writes that were asked for after the next kernel had started, and those that landed in memory. */
 export interface StrayCount {
@@ -19,6 +19,19 @@ export interface StrayCount {
   readonly aliveBefore: boolean;
 }
 
+/** The flight record in short; the whole of it is flight.bin in the run's folder. */
+export interface GuestFlight {
+  readonly end: string;
+  readonly summary: boolean;
+  readonly functions: number;
+  readonly gated: number;
+  readonly failed: number;
+  readonly accesses: number;
+  readonly milliseconds: number | null;
+  /** QEMU's trace has the writes that the record tells of, one after the other, and no others among them. */
+  readonly traceAgrees: boolean;
+}
+
 /** What `shootdown lab run --json` prints, and what lies in a run's folder as verdict.json. */
 export interface LabVerdict {
   readonly schema: 'shootdown.lab-run/1';
@@ -26,6 +39,7 @@ export interface LabVerdict {
   readonly title: string;
   readonly jump: 'normal' | 'crash';
   readonly policy: LabPolicy;
+  readonly load: KexecLoad;
   readonly kernel: { readonly series: string; readonly release: string; readonly version: string };
   readonly outcome: LabOutcome;
   readonly stray: StrayCount;
@@ -47,6 +61,8 @@ export interface LabVerdict {
   readonly functions: readonly FunctionChange[];
   /** With ours before the jump. */
   readonly apply: GuestApply | null;
+  /** With a wrapped kernel: what its stub wrote down. */
+  readonly flight: GuestFlight | null;
   readonly seconds: { readonly boot: number; readonly total: number };
   readonly folder: string;
 }

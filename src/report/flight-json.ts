@@ -139,7 +139,7 @@ function messageEntry(entry: FlightEntry, register: 'PCI_MSI_FLAGS' | 'PCI_MSIX_
   const { offset, before, became } = msi ? entry.msi : entry.msix;
   const outcome = MESSAGES[became];
   if (outcome === undefined) return undefined;
-  const written = outcome === 'done' || outcome === 'ignored';
+  const written = outcome !== 'skipped';
   const wrote = (value: number) =>
     msi
       ? value & ~regs.PCI_MSI_FLAGS_ENABLE

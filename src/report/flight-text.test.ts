@@ -226,6 +226,14 @@ describe('the JSON', () => {
     });
   });
 
+  it('lists a write that made the function vanish', () => {
+    const msi = { at: 0x50, before: 0x0081, became: 'vanished' } as const;
+    const { entries } = json({
+      entries: [{ rid: 0, flags: ['planned'], after: 0x503, msi, outcome: 'done' }],
+    });
+    expect(entries[1]).toMatchObject({ register: 'PCI_MSI_FLAGS', wrote: '0080', outcome: 'vanished' });
+  });
+
   it('lists no write that was not made', () => {
     const entries = [
       { rid: 0, flags: ['planned'], outcome: 'wouldGate', msi: { at: 8, before: 1, became: 'left' } },

@@ -17,6 +17,7 @@ export interface StubRunOptions extends Partial<TableOptions> {
   readonly policy?: Policy;
   readonly stub?: StubProgram;
   readonly tailBytes?: number;
+  readonly noCommandLine?: boolean;
   /** How the kernel is entered, where it is not by kexec. */
   readonly entry?: Partial<ImageEntry>;
 }
@@ -44,7 +45,7 @@ export class StubRun {
     this.image = new ImageRun({
       code,
       bootParams: wrapped.slice(0, BOOT_PARAMS.size),
-      commandLine: CRASH,
+      ...(options.noCommandLine ? {} : { commandLine: CRASH }),
       ...entry,
     });
     const { loadAddress, bootParamsAddress } = this.image;

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { type ChainVerdict, runChain } from '../../lab/chain.js';
 import { kernelSeries, preparedCatalog, preparedParts } from '../../lab/prepare.js';
-import { LAB_POLICIES, type LabPolicy } from '../../lab/scenario.js';
+import { KEXEC_LOADS, type KexecLoad, LAB_POLICIES, type LabPolicy } from '../../lab/scenario.js';
 import { ShootdownError } from '../../pci/error.js';
 import { printable } from '../../pci/printable.js';
 import { EXIT, type ExitStatus } from '../exit.js';
@@ -19,6 +19,7 @@ import { choice, jsonText } from '../options.js';
 interface ChainCommandOptions extends LabOptions {
   readonly kernel?: string;
   readonly policy: LabPolicy;
+  readonly load: KexecLoad;
   readonly jumps: number;
   readonly json?: boolean;
 }
@@ -32,7 +33,8 @@ export function chainCommand(
     .description('jump again and again in one guest')
     .option('--jumps <count>', 'how often', positive, 10)
     .option('--kernel <series>', 'as in 6.1 or 6.12 (default: the newest that is prepared)')
-    .addOption(choice('--policy <policy>', 'what is done before each jump', LAB_POLICIES, 'none'))
+    .addOption(choice('--policy <policy>', 'what is done at each jump', LAB_POLICIES, 'none'))
+    .addOption(choice('--load <call>', 'by kexec_load, or by kexec_file_load', KEXEC_LOADS, 'load'))
     .option('--offline', 'use only what was prepared before')
     .option('--keep', 'remove no older runs')
     .addOption(accelOption())
@@ -55,6 +57,7 @@ async function runChainCommand(options: ChainCommandOptions, io: Io): Promise<Ex
     verdict = await runChain({
       ...runSurroundings(io),
       policy: options.policy,
+      load: options.load,
       parts,
       folder,
       accel: options.accel ?? 'tcg',
@@ -90,5 +93,15 @@ function chainText({ jumps, wanted, policy, kernel, folder }: ChainVerdict): str
     `  from jump to first process: ${list(jumps.map(({ toReadyS }) => toReadyS))}`,
   ];
   if (applies.length > 0) lines.push(`  apply, with the start of Node: ${list(applies)}`);
+  const [firstJump, lastJump] = [jumps[0], jumps.at(-1)];
+  if (firstJump && lastJump) {
+    const { e820Entries, memoryKiB } = firstJump;
+    lines.push(
+      `  memory map: ${e820Entries} entries after the first jump, ${lastJump.e820Entries} after the last; MemTotal ${memoryKiB} KiB, then ${lastJump.memoryKiB} KiB`,
+    );
+  }
+  const gated = jumps.flatMap((jump) => (jump.gated === null ? [] : [jump.gated]));
+  if (gated.length > 0)
+    lines.push(`  the stub gated ${Math.min(...gated)} to ${Math.max(...gated)} functions a jump`);
   return `${lines.join('\n')}\n${folder}\n`;
 }

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { kernelSeries, prepare, preparedCatalog, preparedParts } from '../../lab/prepare.js';
-import { checkSupported, runScenario } from '../../lab/run.js';
-import { LAB_POLICIES, type LabPolicy } from '../../lab/scenario.js';
+import { runScenario } from '../../lab/run.js';
+import { KEXEC_LOADS, type KexecLoad, LAB_POLICIES, type LabPolicy } from '../../lab/scenario.js';
 import { SCENARIOS, scenarioNamed } from '../../lab/scenarios.js';
 import { ShootdownError } from '../../pci/error.js';
 import { EXIT, type ExitStatus } from '../exit.js';
@@ -27,6 +27,7 @@ interface PrepareOptions extends LabOptions {
 interface RunCommandOptions extends LabOptions {
   readonly kernel?: string;
   readonly policy: LabPolicy;
+  readonly load: KexecLoad;
   readonly json?: boolean;
 }
 
@@ -52,7 +53,15 @@ export function labCommand(program: Command, run: Run): void {
     .description('run one scenario in a guest and judge it from outside')
     .argument('<scenario>', 'one of: shootdown lab list')
     .option('--kernel <series>', 'as in 6.1 or 6.12 (default: the newest that is prepared)')
-    .addOption(choice('--policy <policy>', 'what is done: nothing, or ours', LAB_POLICIES, 'none'))
+    .addOption(
+      choice(
+        '--policy <policy>',
+        'what is done: nothing; ours (apply before a normal jump, a wrapped kernel for a crash); or between (a wrapped kernel for either)',
+        LAB_POLICIES,
+        'none',
+      ),
+    )
+    .addOption(choice('--load <call>', 'by kexec_file_load, or by kexec_load', KEXEC_LOADS, 'file'))
     .option('--offline', 'use only what was prepared before')
     .option('--keep', 'remove no older runs')
     .addOption(accelOption())
@@ -88,7 +97,6 @@ function list(io: Io): ExitStatus {
 
 async function runOne(name: string, options: RunCommandOptions, io: Io): Promise<ExitStatus> {
   const scenario = scenarioNamed(name);
-  checkSupported(scenario, options.policy);
   const store = openStore(options, io);
   await store.sweep();
   const series = options.kernel ?? kernelSeries(await preparedCatalog(store)).at(-1);
@@ -101,6 +109,7 @@ async function runOne(name: string, options: RunCommandOptions, io: Io): Promise
     verdict = await runScenario(scenario, {
       ...runSurroundings(io),
       policy: options.policy,
+      load: options.load,
       parts,
       folder,
       accel: options.accel ?? 'tcg',
