@@ -17,8 +17,6 @@ const SIZES: Readonly<Record<NarrowSize, Size>> = {
   32: { bits: 32, mask: -1, top: 0x8000_0000 | 0 },
 };
 
-const BIT_TEST_UNDEFINED = FLAG.OF | FLAG.SF | FLAG.AF | FLAG.PF;
-
 /** One operation in both sizes of operands: `narrow` returns the result, `wide` leaves it in `low` and `high`. */
 interface Binary {
   readonly narrow: (cpu: Cpu, a: number, b: number, size: Size) => number;
@@ -139,27 +137,6 @@ export function wideStep(by: 'add' | 'sub', operand: Wide): Run {
     cpu.carry = carry;
     cpu.undefinedFlags = undefinedFlags & FLAG.CF;
     operand.store(cpu);
-  };
-}
-
-export function narrowNegate(bits: NarrowSize, operand: Narrow): Run {
-  const size = SIZES[bits];
-  return (cpu) => operand.set(cpu, sub.narrow(cpu, 0, operand.get(cpu), size));
-}
-
-export function wideNegate(operand: Wide): Run {
-  return (cpu) => {
-    operand.load(cpu);
-    sub.wide(cpu, 0, 0, cpu.low, cpu.high);
-    operand.store(cpu);
-  };
-}
-
-/** BT with registers of 32 bits: the carry is a bit, ZF stays, and of the others nothing is said. */
-export function bitTest(operand: Narrow, index: Narrow): Run {
-  return (cpu) => {
-    cpu.carry = (operand.get(cpu) >>> (index.get(cpu) & 31)) & 1;
-    cpu.undefinedFlags = (cpu.undefinedFlags & FLAG.ZF) | BIT_TEST_UNDEFINED;
   };
 }
 

@@ -137,11 +137,13 @@ export class Cpu {
     this.undefinedFlags = 0;
   }
 
-  /** One of the sixteen conditions, as the lower half of an opcode has them: odd ones are negations. */
+  /** A condition as the lower half of an opcode has it: odd ones are negations. */
   holds(condition: number): boolean {
-    const needed = NEEDED[condition >> 1] as number;
+    const needed = condition < 4 ? FLAG.CF : condition < 6 ? FLAG.ZF : FLAG.CF | FLAG.ZF;
     if (needed & this.undefinedFlags) stop('a condition asks for a flag that is undefined here');
-    return this.#base(condition >> 1) !== ((condition & 1) === 1);
+    const isSet =
+      ((needed & FLAG.CF) !== 0 && this.carry !== 0) || ((needed & FLAG.ZF) !== 0 && this.notZero === 0);
+    return isSet !== ((condition & 1) === 1);
   }
 
   push(low: number, high: number): void {
@@ -175,37 +177,4 @@ export class Cpu {
     const byte = this.parity & 0xff;
     return ((0x6996 >> ((byte ^ (byte >> 4)) & 15)) & 1) === 0;
   }
-
-  #base(kind: number): boolean {
-    switch (kind) {
-      case 0:
-        return this.overflow !== 0;
-      case 1:
-        return this.carry !== 0;
-      case 2:
-        return this.notZero === 0;
-      case 3:
-        return this.carry !== 0 || this.notZero === 0;
-      case 4:
-        return this.sign !== 0;
-      case 5:
-        return this.isParityEven();
-      case 6:
-        return (this.sign !== 0) !== (this.overflow !== 0);
-      default:
-        return this.notZero === 0 || (this.sign !== 0) !== (this.overflow !== 0);
-    }
-  }
 }
-
-/** The flags that a pair of conditions looks at. */
-const NEEDED: readonly number[] = [
-  FLAG.OF,
-  FLAG.CF,
-  FLAG.ZF,
-  FLAG.CF | FLAG.ZF,
-  FLAG.SF,
-  FLAG.PF,
-  FLAG.SF | FLAG.OF,
-  FLAG.ZF | FLAG.SF | FLAG.OF,
-];

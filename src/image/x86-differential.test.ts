@@ -191,7 +191,7 @@ function compare(code: Uint8Array, draw: Draw): 'same' | 'refused' | 'unmapped' 
 }
 
 /** Opcodes of which the stub uses some forms only. */
-const SOME_FORMS = /^(0f 01|0f a3|8c|8d|b[89a-f]$|ef)/;
+const SOME_FORMS = /^(0f 01|8c|8d|b[89a-f]$|ef)/;
 /** Compared elsewhere: they access more than one place. */
 const OTHERS = new Set(['cf', 'f3 a4']);
 

@@ -1,12 +1,9 @@
 import {
   type BinaryName,
-  bitTest,
   narrowBinary,
-  narrowNegate,
   narrowShift,
   narrowStep,
   wideBinary,
-  wideNegate,
   wideShift,
   wideStep,
 } from './x86-alu.js';
@@ -63,11 +60,10 @@ export const OPCODES: ReadonlyMap<string, Opcode> = new Map<string, Opcode>([
   ...binary(7, 'cmp'),
   ...bothSizes('84', '85', (at) => targetAndRegister(at, 'test')),
   ...bothSizes('f6 /0', 'f7 /0', (at) => targetAndConstant(at, 'test', at.bits)),
-  ...bothSizes('f6 /3', 'f7 /3', negate),
   ...bothSizes('fe /0', 'ff /0', (at) => step(at, 'add')),
-  ...bothSizes('fe /1', 'ff /1', (at) => step(at, 'sub')),
-  ...bothSizes('c0 /4', 'c1 /4', (at) => shift(at, 'shl')),
-  ...bothSizes('c0 /5', 'c1 /5', (at) => shift(at, 'shr')),
+  ['ff /1', { form: 'sized', build: (at) => step(at, 'sub') }],
+  ['c1 /4', { form: 'sized', build: (at) => shift(at, 'shl') }],
+  ['c1 /5', { form: 'sized', build: (at) => shift(at, 'shr') }],
   ...bothSizes('88', '89', (at) => {
     const { register, target } = at.modrm();
     return move(at, target, { kind: 'register', register });
@@ -83,7 +79,6 @@ export const OPCODES: ReadonlyMap<string, Opcode> = new Map<string, Opcode>([
   ...eightRegisters(0xb8, 'sized', (at, register) => moveConstant(at, register)),
   ['0f b6', { form: 'plain', build: (at) => moveZeroExtended(at, 8) }],
   ['0f b7', { form: 'plain', build: (at) => moveZeroExtended(at, 16) }],
-  ['0f a3', { form: 'sized', build: testBit }],
   ['8d', { form: 'wide', build: loadAddress }],
   ...eightRegisters(0x50, 'plain', (_, register) => push(register)),
   ...eightRegisters(0x58, 'plain', (_, register) => pop(register)),
@@ -144,9 +139,10 @@ function eightRegisters(
   ]);
 }
 
+/** JB, JAE, JE, JNE, JBE and JA: the stub compares unsigned numbers only. */
 function conditionalJumps(): [string, Opcode][] {
-  return Array.from({ length: 16 }, (_, condition) => [
-    `0f ${(0x80 + condition).toString(16)}`,
+  return [2, 3, 4, 5, 6, 7].map((condition) => [
+    `0f 8${condition}`,
     {
       form: 'plain',
       build: (at) => {
@@ -233,12 +229,6 @@ function loadAddress(at: Operands): Run {
   };
 }
 
-function negate(at: Operands): Run {
-  const { target } = at.modrm();
-  if (at.bits === 64) return wideNegate(wide(target));
-  return narrowNegate(at.bits, narrow(at, target, at.bits));
-}
-
 function step(at: Operands, by: 'add' | 'sub'): Run {
   const { target } = at.modrm();
   if (at.bits === 64) return wideStep(by, wide(target));
@@ -250,13 +240,6 @@ function shift(at: Operands, by: 'shl' | 'shr'): Run {
   const count = at.constant(8);
   if (at.bits === 64) return wideShift(by, wide(target), count);
   return narrowShift(by, at.bits, narrow(at, target, at.bits), count);
-}
-
-/** Not with memory, where the bit's number also moves the address. */
-function testBit(at: Operands): Run {
-  const { register, target } = at.modrm();
-  if (target.kind !== 'register' || at.bits !== 32) return at.unknown();
-  return bitTest(narrowTarget(target, 32, at.rex), narrowRegister(register, 32, at.rex));
 }
 
 function push(register: number): Run {

@@ -257,8 +257,6 @@ const branch =
   };
 const is = (flag: bigint) => (flags: bigint) => (flags & flag) !== 0n;
 const not = (of: (flags: bigint) => boolean) => (flags: bigint) => !of(flags);
-const less = (flags: bigint) => is(SF)(flags) !== is(OF)(flags);
-const lessOrEqual = (flags: bigint) => is(ZF)(flags) || less(flags);
 
 const storeTable =
   (name: 'gdtr' | 'idtr'): Action =>
@@ -289,14 +287,8 @@ const ACTIONS: Readonly<Record<number, Action>> = {
   [Mnemonic.Test]: logic((a, b) => a & b, false),
   [Mnemonic.Inc]: step(1n),
   [Mnemonic.Dec]: step(-1n),
-  [Mnemonic.Neg]: (model) => model.set(0, model.arithmetic(0n, model.get(0), -1n)),
   [Mnemonic.Shl]: shift(true),
   [Mnemonic.Shr]: shift(false),
-  [Mnemonic.Bt]: (model) => {
-    const bit = (model.get(0) >> (model.get(1) & 31n)) & 1n;
-    model.state.flags = (model.state.flags & ~CF) | bit;
-    model.state.unsure = (model.state.unsure & ZF) | OF | SF | AF | PF;
-  },
   [Mnemonic.Mov]: move,
   [Mnemonic.Movzx]: move,
   [Mnemonic.Lea]: (model) => model.set(0, addressOf(model.it, model.state)),
@@ -318,22 +310,12 @@ const ACTIONS: Readonly<Record<number, Action>> = {
   [Mnemonic.Ret]: (model) => {
     model.state.rip = model.pop();
   },
-  [Mnemonic.Jo]: branch(OF, is(OF)),
-  [Mnemonic.Jno]: branch(OF, not(is(OF))),
   [Mnemonic.Jb]: branch(CF, is(CF)),
   [Mnemonic.Jae]: branch(CF, not(is(CF))),
   [Mnemonic.Je]: branch(ZF, is(ZF)),
   [Mnemonic.Jne]: branch(ZF, not(is(ZF))),
   [Mnemonic.Jbe]: branch(CF | ZF, is(CF | ZF)),
   [Mnemonic.Ja]: branch(CF | ZF, not(is(CF | ZF))),
-  [Mnemonic.Js]: branch(SF, is(SF)),
-  [Mnemonic.Jns]: branch(SF, not(is(SF))),
-  [Mnemonic.Jp]: branch(PF, is(PF)),
-  [Mnemonic.Jnp]: branch(PF, not(is(PF))),
-  [Mnemonic.Jl]: branch(SF | OF, less),
-  [Mnemonic.Jge]: branch(SF | OF, not(less)),
-  [Mnemonic.Jle]: branch(SF | OF | ZF, lessOrEqual),
-  [Mnemonic.Jg]: branch(SF | OF | ZF, not(lessOrEqual)),
   [Mnemonic.In]: (model) => {
     const port = (model.state.registers[2] ?? 0n) & 0xffffn;
     model.state.port = { write: false, port, width: model.bits / 8, value: 0n };

@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 import { Decoder, Formatter, FormatterSyntax } from 'iced-x86';
 import { BLOCK, ENTRY, GUARD, RECORD, TABLE } from '../layout.js';
 import type { Assembled, ListedItem } from './assembler.js';
-import { assembleGuard, assembleProgram } from './program.js';
+import { assembleGuard } from './guard.js';
+import { assembleProgram } from './program.js';
 import { STATE } from './state.js';
 
 export interface GeneratedStub {

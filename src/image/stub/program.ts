@@ -1,25 +1,11 @@
-import {
-  BLOCK,
-  BOOT_PARAMS,
-  END,
-  ENTRY_64,
-  ENTRY_BYTES,
-  GUARD,
-  LOADER_KEXEC,
-  PHASE,
-  SETUP,
-  TABLE,
-} from '../layout.js';
+import { BLOCK, END, ENTRY_64, PHASE, TABLE } from '../layout.js';
 import { emitAccess } from './access.js';
 import {
   type Assembled,
   Assembler,
   al,
-  cx,
-  dl,
   eax,
   ecx,
-  edi,
   edx,
   m8,
   m16,
@@ -44,20 +30,15 @@ import {
   rsi,
   rsp,
 } from './assembler.js';
+import { emitCommandLine } from './command-line.js';
+import { emitDescriptors, emitExceptions } from './descriptors.js';
 import { emitDiscover } from './discover.js';
 import { emitPasses } from './passes.js';
 import { emitRecord } from './record.js';
-import { GDT_SLOTS, IDT_GATES, MODE, STACK_TOP, STATE } from './state.js';
+import { MODE, STACK_TOP, STATE } from './state.js';
 
-/** Long mode: present, DPL 0, code, readable, 64-bit; and present, DPL 0, data, writable. */
-const CODE_DESCRIPTOR = 0x00af_9b00_0000_ffffn;
-const DATA_DESCRIPTOR = 0x00cf_9300_0000_ffffn;
-const NMI = 2;
-/** What a thunk of the exception table takes; see `emitExceptions`. */
-const THUNK_BYTES = 16;
-/** Of the command line, at most. Linux itself takes 2048 on x86. */
-const COMMAND_LINE_MAX = 2048;
 const CF8 = 0xcf8;
+
 const ENABLE = 0x8000_0000;
 
 /** The code that performs a policy between two kernels. It lies right behind the block's header. */
@@ -77,48 +58,6 @@ export function assembleProgram(): Assembled {
   a.label('state');
   a.data(new Uint8Array(STATE.bytes));
   return a.assemble();
-}
-
-export interface Guard {
-  readonly bytes: Uint8Array;
-  /** Offsets in it of displacements that lead into the block. */
-  readonly fixups: readonly number[];
-  readonly items: Assembled['items'];
-}
-
-/** What stands in the free bytes before the 64-bit entry; addresses as if the block began at 0 of the image. */
-export function assembleGuard(): Guard {
-  const a = new Assembler();
-  a.external('block', 0);
-  a.external('program', BLOCK.headerBytes);
-  a.external('kernel', ENTRY_64 + ENTRY_BYTES.length);
-  a.data(new Uint8Array(GUARD.offset));
-  a.comment('what the entry held before');
-  a.plain('Cld');
-  a.plain('Cli');
-  a.comment('entered by kexec?');
-  a.cmp(m8(rsi, SETUP.typeOfLoader), LOADER_KEXEC);
-  a.j('jb', 'kernel');
-  a.cmp(m8(rsi, SETUP.typeOfLoader), LOADER_KEXEC | 0xf);
-  a.j('ja', 'kernel');
-  a.comment('firmware loads sections, and leaves the block out');
-  a.cmp(rel(32, 'block'), magicDword());
-  a.label('compared');
-  a.j('jne', 'kernel');
-  a.jmp('program');
-  a.label('jumped');
-  const { bytes, labels, items } = a.assemble();
-  const before = (name: string, by: number) => (labels.get(name) ?? 0) - by - GUARD.offset;
-  return {
-    bytes: bytes.slice(GUARD.offset),
-    // The comparison's displacement stands before its 4 bytes of value, the jump's at its end.
-    fixups: [before('compared', 8), before('jumped', 4)],
-    items: items.filter((item) => item.address >= GUARD.offset),
-  };
-}
-
-function magicDword(): number {
-  return new DataView(new TextEncoder().encode(BLOCK.magic).buffer).getUint32(0, true);
 }
 
 const SAVED: readonly (readonly [Reg, number])[] = [
@@ -247,185 +186,4 @@ function emitLeave(a: Assembler): void {
   for (const [register, at] of SAVED) a.mov(register, m64(rbx, at));
   a.mov(rbx, m64(rbx, STATE.rbx));
   a.jmpTo(rel(64, 'state', STATE.resume));
-}
-
-const WORDS: readonly (readonly [string, number])[] = [
-  ['shootdown=off', MODE.off],
-  ['shootdown=observe', MODE.observe],
-  ['shootdown=on', MODE.on],
-  ['elfcorehdr=', MODE.crash],
-];
-
-/** Sets `mode` and `crash` from the new kernel's command line; of words that contradict each other the last counts. */
-function emitCommandLine(a: Assembler): void {
-  a.label('commandLine');
-  a.mov(r8, m64(rbx, STATE.rsi));
-  a.mov(edi, m32(r8, SETUP.cmdLinePtr));
-  a.mov(ecx, m32(r8, BOOT_PARAMS.extCmdLinePtr));
-  a.shl(rcx, 32);
-  a.or(rdi, rcx);
-  a.j('je', 'commandLineEnd');
-  a.comment('r10: never read at or behind this');
-  a.lea(r10, m64(rdi, COMMAND_LINE_MAX));
-  a.label('wordStart');
-  for (const [index, [word]] of WORDS.entries()) {
-    a.lea(rsi, rel(64, `word${index}`));
-    a.mov(edx, word.length);
-    a.call('matchWord');
-    a.j('je', `found${index}`);
-  }
-  a.comment('to the next blank');
-  a.label('wordSkip');
-  a.cmp(rdi, r10);
-  a.j('jae', 'commandLineEnd');
-  a.mov(al, m8(rdi));
-  a.test(al, al);
-  a.j('je', 'commandLineEnd');
-  a.add(rdi, 1);
-  a.cmp(al, 0x20);
-  a.j('ja', 'wordSkip');
-  a.jmp('wordStart');
-  for (const [index, [, mode]] of WORDS.entries()) {
-    a.label(`found${index}`);
-    if (mode === MODE.crash) a.mov(m8(rbx, STATE.crash), 1);
-    else a.mov(m8(rbx, STATE.mode), mode);
-    a.jmp('wordSkip');
-  }
-  a.label('commandLineEnd');
-  a.ret();
-
-  a.comment('equal if edx bytes at rsi stand at rdi, up to a blank or the end unless they end in =');
-  a.label('matchWord');
-  a.mov(r8, rdi);
-  a.label('matchByte');
-  a.cmp(r8, r10);
-  a.j('jae', 'matchNot');
-  a.mov(al, m8(r8));
-  a.cmp(al, m8(rsi));
-  a.j('jne', 'matchReturn');
-  a.add(r8, 1);
-  a.add(rsi, 1);
-  a.sub(edx, 1);
-  a.j('jne', 'matchByte');
-  a.cmp(al, 0x3d);
-  a.j('je', 'matchReturn');
-  a.comment('a word that the bound cuts off counts as whole');
-  a.cmp(r8, r10);
-  a.j('jae', 'matchYes');
-  a.cmp(m8(r8), 0x20);
-  a.j('ja', 'matchNot');
-  a.label('matchYes');
-  a.cmp(al, al);
-  a.ret();
-  a.label('matchNot');
-  a.test(rsp, rsp);
-  a.label('matchReturn');
-  a.ret();
-  for (const [index, [word]] of WORDS.entries()) {
-    a.label(`word${index}`);
-    a.data(new TextEncoder().encode(word));
-  }
-}
-
-/**
- * Own GDT and IDT. Selectors stay as the loader left them: the GDT gets descriptors where they point, so that an
- * NMI's IRETQ finds them. EAX is 0 if that cannot be done.
- */
-function emitDescriptors(a: Assembler): void {
-  a.label('descriptors');
-  a.movFromSegment(ecx, 'CS');
-  a.movFromSegment(edx, 'SS');
-  a.cmp(ecx, GDT_SLOTS * 8);
-  a.j('jae', 'descriptorsNot');
-  a.cmp(edx, GDT_SLOTS * 8);
-  a.j('jae', 'descriptorsNot');
-  a.comment('a local table, or one selector for both');
-  a.mov(eax, ecx);
-  a.or(eax, edx);
-  a.test(eax, 7);
-  a.j('jne', 'descriptorsNot');
-  a.cmp(ecx, edx);
-  a.j('je', 'descriptorsNot');
-  a.mov(rax, DATA_DESCRIPTOR);
-  a.mov(m64(rbx, STATE.gdt, rdx), rax);
-  a.comment('selector 0 stays empty');
-  a.mov(m32(rbx, STATE.gdt), 0);
-  a.mov(m32(rbx, STATE.gdt + 4), 0);
-  a.mov(rax, CODE_DESCRIPTOR);
-  a.mov(m64(rbx, STATE.gdt, rcx), rax);
-  a.mov(m16(rbx, STATE.ownGdtr), GDT_SLOTS * 8 - 1);
-  a.lea(rax, m64(rbx, STATE.gdt));
-  a.mov(m64(rbx, STATE.ownGdtr + 2), rax);
-
-  a.comment('one gate an exception: selector, present interrupt gate');
-  a.lea(rsi, rel(64, 'thunks'));
-  a.lea(rdi, m64(rbx, STATE.idt));
-  a.mov(edx, IDT_GATES);
-  a.label('gate');
-  a.mov(eax, 0);
-  a.mov(m64(rdi, 8), rax);
-  a.mov(m64(rdi), rax);
-  a.mov(rax, rsi);
-  a.mov(m32(rdi), eax);
-  a.mov(m16(rdi, 2), cx);
-  a.and(eax, -0x1_0000);
-  a.or(eax, 0x8e00);
-  a.mov(m32(rdi, 4), eax);
-  a.mov(rax, rsi);
-  a.shr(rax, 32);
-  a.mov(m32(rdi, 8), eax);
-  a.add(rsi, THUNK_BYTES);
-  a.add(rdi, 16);
-  a.sub(edx, 1);
-  a.j('jne', 'gate');
-  a.mov(m16(rbx, STATE.ownIdtr), IDT_GATES * 16 - 1);
-  a.lea(rax, m64(rbx, STATE.idt));
-  a.mov(m64(rbx, STATE.ownIdtr + 2), rax);
-  a.sidt(m64(rbx, STATE.idtr));
-  a.lgdt(m64(rbx, STATE.ownGdtr));
-  a.lidt(m64(rbx, STATE.ownIdtr));
-  a.mov(eax, 1);
-  a.ret();
-  a.label('descriptorsNot');
-  a.mov(eax, 0);
-  a.ret();
-}
-
-/** An NMI returns. Anything else ends the walk, then the record, then the putting back. */
-function emitExceptions(a: Assembler): void {
-  a.align(THUNK_BYTES);
-  a.label('thunks');
-  for (let vector = 0; vector < IDT_GATES; vector++) {
-    a.align(THUNK_BYTES);
-    if (vector === NMI) {
-      a.jmp('nmi');
-    } else {
-      a.mov(rel(8, 'state', STATE.vector), vector);
-      a.jmp('exception');
-    }
-  }
-  a.label('nmi');
-  a.cmp(rel(8, 'state', STATE.nmis), 0xff);
-  a.j('je', 'nmiReturn');
-  a.inc(rel(8, 'state', STATE.nmis));
-  a.label('nmiReturn');
-  a.plain('Iretq');
-
-  a.label('exception');
-  a.plain('Cld');
-  a.lea(rbx, rel(64, 'state'));
-  a.mov(rsp, m64(rbx, STATE.walkRsp));
-  a.mov(rax, m64(rbx, STATE.block));
-  a.mov(ecx, m32(rax, BLOCK.table));
-  a.lea(r14, m64(rax, 0, rcx));
-  a.mov(rdx, m64(rbx, STATE.load));
-  a.mov(ecx, m32(rax, BLOCK.scratch));
-  a.lea(r12, m64(rdx, 0, rcx));
-  a.mov(dl, m8(rbx, STATE.stage));
-  a.mov(al, END.exception);
-  a.cmp(dl, 0);
-  a.j('je', 'end');
-  a.cmp(dl, 1);
-  a.j('je', 'putBack');
-  a.jmp('putBackTables');
 }
