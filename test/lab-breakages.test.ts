@@ -63,9 +63,7 @@ async function boot(cmdline: string): Promise<Guest> {
   const guest = await Guest.boot({
     machine: { chipset: 'q35', memoryMiB: 256, devices: [] },
     qemu: [],
-    kernel: parts.kernel.image,
-    initramfs,
-    cmdline: `${CONSOLE_CMDLINE} ${cmdline}`,
+    boot: { kernel: parts.kernel.image, initramfs, cmdline: `${CONSOLE_CMDLINE} ${cmdline}` },
     onConsole: () => {},
     clock,
   });

@@ -6,7 +6,7 @@ const CODE = 0x1_0000_1000;
 const DATA = 0x8000;
 const GDT = 0x5000;
 const IDT = 0x6000;
-/** Where the handlers of all vectors stand: one byte each, from here on. */
+/** Where the handlers of all vectors stand. */
 const HANDLERS = 0x1_0000_3000;
 const CS = 0x10;
 const SS = 0x18;
@@ -229,6 +229,7 @@ interface Tables {
   /** Byte 5 of the gate of a vector; 0x8e by default. */
   readonly gates?: Readonly<Record<number, number>>;
   readonly selector?: number;
+  readonly ss?: number;
   readonly rsp?: number;
   readonly rflags?: number;
 }
@@ -236,7 +237,7 @@ interface Tables {
 const CODE_DESCRIPTOR = 0x00af_9b00_0000_ffffn;
 const DATA_DESCRIPTOR = 0x00cf_9300_0000_ffffn;
 
-/** Four times cld; handlers are a byte each, cld too unless they are given. */
+/** Four times cld; the handlers, 16 bytes apart, return unless they are given. */
 function interrupted(injections: readonly Injection[], tables: Tables = {}, handler = '48 cf'): Trial {
   const gdt = new Uint8Array(0x20);
   const gdtView = new DataView(gdt.buffer);
@@ -270,7 +271,7 @@ function interrupted(injections: readonly Injection[], tables: Tables = {}, hand
   cpu.setAddress(RSP, tables.rsp ?? DATA + 0x1ffb);
   cpu.rflags = tables.rflags ?? FLAG.IF | FLAG.ZF | FLAG.CF;
   cpu.cs = CS;
-  cpu.ss = SS;
+  cpu.ss = tables.ss ?? SS;
   cpu.gdtr = { base: GDT, limit: tables.gdtLimit ?? 0x1f };
   cpu.idtr = { base: IDT, limit: tables.idtLimit ?? 0x1ff };
   return finish(machine, [], 50);
@@ -303,7 +304,7 @@ describe('an interrupt', () => {
     const trial = interrupted(
       [{ before: 1, vector: 14, errorCode: 2 }],
       { rflags: FLAG.IF },
-      '9c e9 1d df ff ff',
+      '9c e9 1e df ff ff',
     );
     const flags = FLAG.IF | FLAG.fixed;
     expect(trial.exit).toMatchObject({ kind: 'arrived', instructions: 3 });
@@ -332,9 +333,9 @@ describe('an interrupt', () => {
   });
 
   it('does with a null selector for the stack', () => {
-    const trial = interrupted([NMI], { rsp: DATA + 0x1000 });
-    trial.machine.cpu.ss = 0;
+    const trial = interrupted([NMI], { ss: 0 });
     expect(trial.exit.kind).toBe('arrived');
+    expect(frame(trial, 1)).toEqual([0]);
   });
 
   it.each<[string, Tables, string]>([

@@ -149,7 +149,6 @@ export function narrowShift(by: 'shl' | 'shr', bits: NarrowSize, operand: Narrow
   return (cpu) => {
     const value = operand.get(cpu);
     const result = by === 'shl' ? ((value << n) & mask) >>> 0 : value >>> n;
-    // Of more than 32 bits' shift there is none: n is at most 31.
     const out = by === 'shl' ? (n > bits ? 0 : value >>> (bits - n)) : value >>> (n - 1);
     setLogic(cpu, result, result & top, result);
     cpu.carry = out & 1;

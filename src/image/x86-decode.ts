@@ -9,7 +9,6 @@ export interface Decoded {
   readonly bytes: Uint8Array;
   /** Its opcode, as in `OPCODES`. */
   readonly opcode: string;
-  readonly bits: OperandBits;
   /** `cpu.rip` is already that of the next one. */
   readonly run: (cpu: Cpu) => void;
 }
@@ -33,11 +32,6 @@ export class Decoder {
     const decoded = decode(bytes.subarray(at, at + LENGTH_MAX));
     this.#known.set(key, [...alike, decoded]);
     return decoded;
-  }
-
-  /** Everything that was decoded. */
-  all(): readonly Decoded[] {
-    return [...this.#known.values()].flat();
   }
 }
 
@@ -66,7 +60,7 @@ function decode(bytes: Uint8Array): Decoded {
   if (form !== 'sized' && (narrow || isWide !== (form === 'wide'))) reader.unknown();
   const bits = form === 'byte' ? 8 : isWide ? 64 : narrow ? 16 : 32;
   const run = build(new Fields(reader, bits, rex));
-  return { bytes: bytes.slice(0, reader.at), opcode: found, bits, run };
+  return { bytes: bytes.slice(0, reader.at), opcode: found, run };
 }
 
 class Reader {

@@ -6,7 +6,7 @@ import type { Store } from './store.js';
 
 /** Which packages the lab is made of: what apt said when it was last asked. */
 export interface Catalog {
-  /** Kernels by series: `6.1`, `6.12`. */
+  /** Kernels by series and flavour: `6.1`, `6.12`, `6.1-cloud`, `6.12-rt`. */
   readonly kernels: Readonly<Record<string, DebianPackage>>;
   readonly busybox: DebianPackage;
   readonly kexec: DebianPackage;
@@ -15,6 +15,12 @@ export interface Catalog {
 
 /** The series that scenarios are made for, where apt has them. */
 export const KERNEL_SERIES = ['6.1', '6.12'] as const;
+/** Debian's other kernels of a series; used only where they are named. */
+const FLAVOURS = ['cloud', 'rt'] as const;
+const KNOWN_KERNELS = KERNEL_SERIES.flatMap((series) => [
+  series,
+  ...FLAVOURS.map((one) => `${series}-${one}`),
+]);
 
 const NEWEST = 'catalog.json';
 const BEFORE = 'catalog-before.json';
@@ -58,7 +64,7 @@ async function askApt(store: Store): Promise<Catalog> {
   const { signal } = store.options;
   const options = signal === undefined ? {} : { signal };
   const names = await kernelPackages(options);
-  const known = KERNEL_SERIES.flatMap((series) => {
+  const known = KNOWN_KERNELS.flatMap((series) => {
     const name = names.get(series);
     return name === undefined ? [] : [{ series, name }];
   });

@@ -12,10 +12,10 @@ export interface DebianPackage {
   readonly bytes: number;
 }
 
-const KERNEL_NAME = /^linux-image-(\d+\.\d+)\S*-amd64$/;
-const OTHER_FLAVOUR = /-(unsigned|cloud|rt|dbg|signed-template)\b|^linux-image-\d+\.\d+-amd64$/;
+/** A kernel itself: neither a package that names the newest of a series, nor one without a signature. */
+const KERNEL_NAME = /^linux-image-(?<series>\d+\.\d+)\.\d[^-]*(?:-\d+)?(?<flavour>-cloud|-rt)?-amd64$/;
 
-/** The newest kernel package of each series that apt knows: `6.1` → `linux-image-6.1.0-56-amd64`. */
+/** The newest kernel package of each series and flavour that apt knows: `6.1-rt` → `linux-image-6.1.0-56-rt-amd64`. */
 export async function kernelPackages(options: CommandOptions = {}): Promise<ReadonlyMap<string, string>> {
   const found = await command('apt-cache', ['search', '--names-only', '^linux-image-[0-9]'], options);
   return newestKernels(
@@ -26,13 +26,13 @@ export async function kernelPackages(options: CommandOptions = {}): Promise<Read
   );
 }
 
-/** Pure part of `kernelPackages`: signed generic kernels, the newest of each series, series in order. */
+/** Pure part of `kernelPackages`: signed kernels, the newest of each series and flavour, series in order. */
 export function newestKernels(names: readonly string[]): ReadonlyMap<string, string> {
   const newest = new Map<string, string>();
   const order = [...names].sort((a, b) => a.localeCompare(b, 'en', { numeric: true }));
   for (const name of order) {
-    const series = KERNEL_NAME.exec(name)?.[1];
-    if (series !== undefined && !OTHER_FLAVOUR.test(name)) newest.set(series, name);
+    const { series, flavour = '' } = KERNEL_NAME.exec(name)?.groups ?? {};
+    if (series !== undefined) newest.set(`${series}${flavour}`, name);
   }
   return newest;
 }

@@ -11,10 +11,8 @@ export interface GuestOptions {
   readonly machine: QemuMachine;
   /** Arguments for QEMU before the machine's: an IOMMU must be there before the functions behind it. */
   readonly qemu: readonly string[];
-  /** Paths of the kernel and the initramfs that QEMU boots. */
-  readonly kernel: string;
-  readonly initramfs: string;
-  readonly cmdline: string;
+  /** Paths of the kernel and the initramfs that QEMU boots; `null` where firmware finds a kernel by itself. */
+  readonly boot: { readonly kernel: string; readonly initramfs: string; readonly cmdline: string } | null;
   /** Takes what the console says as it comes. */
   readonly onConsole: (text: string) => void;
   /** QEMU answers; the guest has not begun. */
@@ -176,11 +174,12 @@ function guestArguments(options: GuestOptions, path: (name: string) => string): 
     ...['-chardev', `socket,id=${name},path=${path(name)},server=on,wait=off`],
     ...['-serial', `chardev:${name}`],
   ];
-  const { machine, qemu, kernel, initramfs, cmdline, trace } = options;
+  const { machine, qemu, boot, trace } = options;
+  const direct = boot ? ['-kernel', boot.kernel, '-initrd', boot.initramfs, '-append', boot.cmdline] : [];
   return [
     ...qemu,
     ...machineArguments(machine, (name) => (name === FILES.trace && trace) || path(name)),
-    ...['-no-reboot', '-S', '-kernel', kernel, '-initrd', initramfs, '-append', cmdline],
+    ...['-no-reboot', '-S', ...direct],
     ...serial('console'),
     ...serial('line'),
   ];

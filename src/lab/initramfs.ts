@@ -59,7 +59,7 @@ export async function buildInitramfs(
 ): Promise<{ readonly path: string }> {
   const { store, kernel } = parts;
   const base = await baseEntries(parts);
-  const modules = (await kernel.modules(ALL_MODULES)).map(moduleEntry);
+  const modules = (await kernel.modules(await availableModules(kernel))).map(moduleEntry);
   const entries: CpioEntry[] = [
     ...base,
     ...(await kexecEntries(store, parts.catalog)),
@@ -83,6 +83,12 @@ export async function buildToolsDisk(store: Store, { node, bundle }: GuestShootd
   const disk = new Uint8Array(sectors * 512);
   disk.set(archive);
   return keepImage(store, 'tools', disk);
+}
+
+/** A kernel of another flavour may lack some: a scenario that needs them cannot be run with it. */
+async function availableModules(kernel: LabKernel): Promise<readonly string[]> {
+  const missing = await kernel.missing(ALL_MODULES);
+  return ALL_MODULES.filter((name) => !missing.includes(name));
 }
 
 async function baseEntries({ busybox }: GuestParts): Promise<CpioEntry[]> {

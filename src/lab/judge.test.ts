@@ -52,21 +52,29 @@ it('a kernel that comes up is the next one only if it says so', () => {
 });
 
 describe("Debian's packages", () => {
-  it('are the newest signed generic kernels, by number', () => {
+  it('are the newest signed kernels of each series and flavour, by number', () => {
     const names = [
       'linux-image-6.1.0-9-amd64',
       'linux-image-6.1.0-56-amd64',
       'linux-image-6.1.0-56-cloud-amd64',
+      'linux-image-6.1.0-56-cloud-amd64-dbg',
+      'linux-image-6.1.0-47-rt-amd64',
+      'linux-image-6.1.0-56-rt-amd64-unsigned',
       'linux-image-6.1.0-57-amd64-unsigned',
       'linux-image-6.12-amd64',
+      'linux-image-6.12-rt-amd64',
       'linux-image-6.12-amd64-signed-template',
       'linux-image-6.12.107+deb12-amd64',
       'linux-image-6.12.99+deb12-amd64',
+      'linux-image-6.12.99+deb12-rt-amd64',
       'linux-image-amd64',
     ];
     expect([...newestKernels(names)]).toEqual([
       ['6.1', 'linux-image-6.1.0-56-amd64'],
+      ['6.1-rt', 'linux-image-6.1.0-47-rt-amd64'],
+      ['6.1-cloud', 'linux-image-6.1.0-56-cloud-amd64'],
       ['6.12', 'linux-image-6.12.107+deb12-amd64'],
+      ['6.12-rt', 'linux-image-6.12.99+deb12-rt-amd64'],
     ]);
   });
 

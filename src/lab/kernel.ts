@@ -8,7 +8,7 @@ import type { Store } from './store.js';
 
 /** A kernel out of its package, not installed. */
 export interface LabKernel {
-  /** `6.1`. */
+  /** `6.1`, or `6.1-cloud`. */
   readonly series: string;
   /** As `uname -r` says. */
   readonly release: string;
@@ -18,6 +18,8 @@ export interface LabKernel {
   readonly image: string;
   /** The named modules and what they need, uncompressed, in the order in which to load them. */
   modules(names: readonly string[]): Promise<readonly KernelModule[]>;
+  /** Of the named modules, those that it does not have, built in or not. */
+  missing(names: readonly string[]): Promise<readonly string[]>;
 }
 
 export interface KernelModule {
@@ -53,6 +55,10 @@ export async function openKernel(
     version: wanted.version,
     image: join(tree, 'boot', `vmlinuz-${release}`),
     modules: moduleReader(join(tree, 'lib/modules', release), busybox),
+    missing: async (names) => {
+      const { builtin, loadable } = await moduleFiles(join(tree, 'lib/modules', release));
+      return names.filter((name) => !builtin.has(moduleName(name)) && !loadable.has(moduleName(name)));
+    },
   };
 }
 

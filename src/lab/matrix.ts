@@ -10,8 +10,8 @@ export interface MatrixRow {
   readonly machine: 'qemu';
   readonly kernel: string;
   readonly policy: LabPolicy;
-  /** `failed`: the run came to no verdict. */
-  readonly outcome: LabOutcome | 'failed';
+  /** `failed`: the run came to no verdict; `unsupported`: the kernel lacks what the scenario needs, and it was not run. */
+  readonly outcome: LabOutcome | 'failed' | 'unsupported';
   readonly stray: { readonly sent: number; readonly landed: number } | null;
   readonly secondsToReady: number | null;
   readonly remark: string;
@@ -30,6 +30,8 @@ export interface MatrixCell {
   readonly scenario: Scenario;
   readonly series: string;
   readonly policy: LabPolicy;
+  /** Why it cannot be run. */
+  readonly unsupported?: string;
 }
 
 export interface MatrixOptions {
@@ -77,6 +79,10 @@ async function runCell(cell: MatrixCell, run: RunCell, signal: AbortSignal): Pro
     kernel: series,
     policy,
   } as const;
+  if (cell.unsupported !== undefined) {
+    const remark = cell.unsupported.replace(/^unsupported: /, '');
+    return { ...head, outcome: 'unsupported', stray: null, secondsToReady: null, remark, folder: null };
+  }
   let at: string | null = null;
   const told = (folder: string) => {
     at = folder;

@@ -1,4 +1,4 @@
-import { type Catalog, packagesFor, readCatalog, storedCatalog } from './catalog.js';
+import { type Catalog, KERNEL_SERIES, packagesFor, readCatalog, storedCatalog } from './catalog.js';
 import { buildInitramfs, type GuestParts, guestParts } from './initramfs.js';
 import { prune } from './prune.js';
 import type { Store } from './store.js';
@@ -15,7 +15,7 @@ export interface PreparedKernel {
 }
 
 /**
- * Gets everything for guests with these kernels (by default all that apt has), proves that it fits together, and removes
+ * Gets everything for guests with these kernels (by default those of `kernelSeries`), proves that it fits together, and removes
  * packages that are out of use.
  */
 export async function prepare(store: Store, series?: readonly string[]): Promise<readonly PreparedKernel[]> {
@@ -35,9 +35,9 @@ export async function prepare(store: Store, series?: readonly string[]): Promise
   return prepared;
 }
 
-/** The kernels of a catalog, oldest series first. */
+/** The kernels of a catalog that are used where none is named, oldest series first. */
 export function kernelSeries(catalog: Catalog): readonly string[] {
-  return Object.keys(catalog.kernels).sort((a, b) => a.localeCompare(b, 'en', { numeric: true }));
+  return KERNEL_SERIES.filter((series) => catalog.kernels[series] !== undefined);
 }
 
 /** What was prepared before, so that a run asks apt only if it must. */

@@ -106,11 +106,11 @@ describe.skipIf(!haveQemu())('QEMU processes', () => {
       expect(seen()).toBe(true);
     } finally {
       await stop();
+      rmSync(folder, { recursive: true });
     }
     expect(await taken()).toBe('EADDRINUSE');
     await wire.close();
     expect(await taken()).toBe('free');
-    rmSync(folder, { recursive: true });
   });
 
   it('keep their folder to themselves, and to their life', async () => {

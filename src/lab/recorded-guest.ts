@@ -4,7 +4,11 @@ import { readTrace } from './qemu-trace.js';
 import { repeatScript } from './repeat.js';
 import type { RunFolder } from './run-folder.js';
 
-export interface RecordedGuestOptions extends Omit<GuestOptions, 'onConsole' | 'onStart' | 'trace'> {
+export interface RecordedGuestOptions extends Omit<GuestOptions, 'boot' | 'onConsole' | 'onStart' | 'trace'> {
+  /** Paths of the kernel and the initramfs that QEMU boots. */
+  readonly kernel: string;
+  readonly initramfs: string;
+  readonly cmdline: string;
   readonly folder: RunFolder;
   /** Files of the lab's store that QEMU is given beyond the kernel and the initramfs. */
   readonly needs?: readonly string[];
@@ -24,9 +28,10 @@ export function readRecord(folder: RunFolder): string {
  * they stay, however it ends.
  */
 export function bootRecorded(options: RecordedGuestOptions): Promise<Guest> {
-  const { folder, needs = [], again, machine, kernel, initramfs } = options;
+  const { folder, needs = [], again, machine, kernel, initramfs, cmdline } = options;
   return Guest.boot({
     ...options,
+    boot: { kernel, initramfs, cmdline },
     machine: { ...machine, traces: ['pci_cfg_write'] },
     trace: join(folder.path, TRACE_FILE),
     onConsole: (text) => folder.append('guest_console.txt', text),

@@ -20,6 +20,7 @@ import { openFrameSource } from './qemu-net.js';
 import { bootRecorded, readRecord } from './recorded-guest.js';
 import { type RunFolder, VERDICT_FILE } from './run-folder.js';
 import { type KexecLoad, type LabPolicy, NETDEV, placeOf, type Scenario } from './scenario.js';
+import { whyUnsupported } from './supported.js';
 import type { GuestFlight, LabVerdict } from './verdict.js';
 import { wrappedKernel } from './wrapped.js';
 
@@ -91,6 +92,8 @@ class ScenarioRun {
   async perform(): Promise<LabVerdict> {
     const scenario = this.#scenario;
     const { policy, parts, folder, clock, shootdown, load = 'file' } = this.#options;
+    const unsupported = await whyUnsupported(scenario, parts.kernel);
+    if (unsupported !== null) throw new ShootdownError('unsupported', unsupported);
     this.#step('preparing');
     const place = placeOf(policy, scenario.jump);
     const initramfs = await buildInitramfs(parts, {

@@ -178,8 +178,10 @@ function reasonToKeepBridge(
       const what = verdict === 'unknown' ? 'cannot be told to be quiet' : `stays ${verdict}`;
       return ladder(`${below} below it ${what}: a refused request may hang the machine`);
     }
-    const hidden = at === 'between' && whyHidden(child);
+    if (at !== 'between') continue;
+    const hidden = whyHidden(child);
     if (hidden) return ladder(`${below} below it ${hidden}: what is behind it cannot be looked at`);
+    if (isAsleep(child)) return ladder(`${below} below it is asleep, which cannot be told from being gone`);
   }
   return undefined;
 }

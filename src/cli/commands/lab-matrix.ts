@@ -4,6 +4,7 @@ import { kernelSeries, preparedCatalog, preparedParts } from '../../lab/prepare.
 import { runScenario } from '../../lab/run.js';
 import { LAB_POLICIES, type LabPolicy } from '../../lab/scenario.js';
 import { SCENARIOS, scenarioNamed } from '../../lab/scenarios.js';
+import { whyUnsupported } from '../../lab/supported.js';
 import { printable } from '../../pci/printable.js';
 import { EXIT, type ExitStatus } from '../exit.js';
 import type { Io } from '../io.js';
@@ -33,7 +34,7 @@ export function matrixCommand(
   lab
     .command('matrix')
     .description('run scenarios with and without a shootdown, and compare')
-    .option('--kernel <series...>', 'only these series (default: all that are prepared)')
+    .option('--kernel <series...>', 'only these series (default: 6.1 and 6.12, if prepared)')
     .option('--scenario <name...>', 'only these scenarios (default: all)')
     .addOption(choice('--policy <policy...>', 'only these policies (default: all)', LAB_POLICIES))
     .addOption(choice('--format <format>', 'how it is printed', ['text', 'markdown', 'json'], 'text'))
@@ -52,9 +53,14 @@ async function runMatrixCommand(options: MatrixOptions, io: Io): Promise<ExitSta
   const policies = options.policy ?? LAB_POLICIES;
   const parts = new Map<string, Awaited<ReturnType<typeof preparedParts>>>();
   for (const series of kernels) parts.set(series, await preparedParts(store, series));
-  const cells: MatrixCell[] = scenarios.flatMap((scenario) =>
-    kernels.flatMap((series) => policies.map((policy) => ({ scenario, series, policy }))),
-  );
+  const cells: MatrixCell[] = [];
+  for (const scenario of scenarios) {
+    for (const [series, { kernel }] of parts) {
+      const why = await whyUnsupported(scenario, kernel);
+      const head = { scenario, series, ...(why === null ? {} : { unsupported: why }) };
+      cells.push(...policies.map((policy) => ({ ...head, policy })));
+    }
+  }
   const matrix = await runMatrix(
     cells,
     async ({ scenario, series, policy }, at) => {

@@ -40,7 +40,7 @@ export function labCommand(program: Command, run: Run): void {
   lab
     .command('prepare')
     .description('get Debian kernels and tools for guests, without installing anything')
-    .option('--kernel <series...>', 'only these series, as in 6.1 6.12 (default: all that apt has)')
+    .option('--kernel <series...>', 'only these, as in 6.1 6.12-rt 6.1-cloud (default: 6.1 and 6.12)')
     .option('--offline', 'use only what was prepared before')
     .option('--json', 'print one JSON object')
     .action((options: PrepareOptions) => run((io) => runPrepare(options, io)));
@@ -52,7 +52,7 @@ export function labCommand(program: Command, run: Run): void {
     .command('run')
     .description('run one scenario in a guest and judge it from outside')
     .argument('<scenario>', 'one of: shootdown lab list')
-    .option('--kernel <series>', 'as in 6.1 or 6.12 (default: the newest that is prepared)')
+    .option('--kernel <series>', 'as in 6.1 or 6.12-rt (default: the newest generic one that is prepared)')
     .addOption(
       choice(
         '--policy <policy>',
