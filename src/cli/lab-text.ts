@@ -43,6 +43,9 @@ export function verdictText(verdict: LabVerdict, style: Style): string {
       `  the stub: ${end}; ${gated} of ${functions} functions gated, ${failed} failures, ${accesses} accesses${time}; QEMU's trace ${traceAgrees ? 'agrees' : 'DOES NOT AGREE'}`,
     );
   }
+  const { network, vmcore } = verdict.uses;
+  if (network !== null) lines.push(network ? '  its card answers' : '  ITS CARD DOES NOT ANSWER');
+  if (vmcore !== null) lines.push(vmcore ? '  /proc/vmcore is there' : '  THERE IS NO /proc/vmcore');
   for (const { problem, line } of verdict.console) lines.push(`  console, ${problem}: ${line}`);
   const changed = verdict.functions.map(({ slot, ids, before, after }) => [
     slot,

@@ -53,6 +53,8 @@ export function outcomeOf(seen: {
   readonly restored?: boolean | null | undefined;
   /** Whether the trace bears out the flight record, where there should be one. */
   readonly recorded?: boolean | undefined;
+  /** Whether the next kernel could use what it was asked to use. */
+  readonly usable?: boolean | undefined;
   /** The master was seen at work before the jump; true where there is none to be seen. */
   readonly aliveBefore?: boolean;
 }): LabOutcome {
@@ -64,6 +66,7 @@ export function outcomeOf(seen: {
   if (has('aer', 'dmar-fault')) return 'faulted';
   if (has('oops', 'stall')) return 'oops';
   if (seen.restored === false) return 'not-restored';
+  if (seen.usable === false) return 'crippled';
   if (seen.recorded === false) return 'unrecorded';
   return seen.aliveBefore === false ? 'unproven' : 'clean';
 }

@@ -11,6 +11,8 @@ export interface FrameSource {
   readonly options: string;
   /** Frames that QEMU has sent. */
   readonly received: number;
+  /** Is given each of them. */
+  onFrame: ((frame: Uint8Array) => void) | undefined;
   send(frame: Uint8Array): Promise<void>;
   close(): Promise<void>;
 }
@@ -20,22 +22,25 @@ export async function openFrameSource(id: string): Promise<FrameSource> {
   const ours = await bound();
   const { port, guard } = await guardedPort();
   let received = 0;
-  ours.on('message', () => {
-    received++;
-  });
   ours.on('error', () => {});
   const remote = `remote.type=inet,remote.host=127.0.0.1,remote.port=${ours.address().port}`;
-  return {
+  const source: FrameSource = {
     options: `dgram,id=${id},local.type=inet,local.host=127.0.0.1,local.port=${port},${remote}`,
     get received() {
       return received;
     },
+    onFrame: undefined,
     send: (frame) => new Promise((resolve) => ours.send(frame, port, '127.0.0.1', () => resolve())),
     close: async () => {
       await closed(ours);
       await closed(guard);
     },
   };
+  ours.on('message', (frame) => {
+    received++;
+    source.onFrame?.(frame);
+  });
+  return source;
 }
 
 /**

@@ -16,7 +16,8 @@ import {
 } from './initramfs.js';
 import { comeUp, consoleFindings, outcomeOf } from './judge.js';
 import { type Master, openMaster } from './master.js';
-import { openFrameSource } from './qemu-net.js';
+import { nicAnswers } from './nic-answers.js';
+import { type FrameSource, openFrameSource } from './qemu-net.js';
 import { bootRecorded, readRecord } from './recorded-guest.js';
 import { type RunFolder, VERDICT_FILE } from './run-folder.js';
 import { type KexecLoad, type LabPolicy, NETDEV, placeOf, type Scenario } from './scenario.js';
@@ -52,6 +53,8 @@ const NEXT_TIMEOUT_MS = 90_000;
 const SCRIPT_TIMEOUT_MS = 120_000;
 /** What the next kernel is told to say of itself. */
 const NEXT_BOOT = 1;
+const VMCORE_IS_ELF = '[ "$(dd if=/proc/vmcore bs=1 skip=1 count=3 2>/dev/null)" = ELF ]';
+const NOT_ASKED: LabVerdict['uses'] = { network: null, vmcore: null };
 
 /**
  * Runs one scenario from a cold start to its verdict. Rejects if the guest does not come as far as the jump, or if
@@ -82,6 +85,7 @@ class ScenarioRun {
   readonly #started: number;
   readonly #closing = new Closing();
   #guest: Guest | undefined;
+  #source: FrameSource | undefined;
 
   constructor(scenario: Scenario, options: RunOptions, started: number) {
     this.#scenario = scenario;
@@ -136,6 +140,7 @@ class ScenarioRun {
     }
     this.#step('judging');
     const counted = await master.judge();
+    const uses = ready && place === 'between' ? await this.#uses(guest) : NOT_ASKED;
     const flown = flight && guestFlight(flight, tracedWrites(readRecord(folder)));
     const stray = { ...counted, aliveBefore: counted.aliveBefore || scenario.alive !== undefined };
     const findings = consoleFindings(guest.console.text.slice(first?.index ?? from));
@@ -153,10 +158,12 @@ class ScenarioRun {
         findings,
         restored: applied?.restored,
         recorded: place === 'between' ? (flown?.traceAgrees ?? false) : undefined,
+        usable: uses.network !== false && uses.vmcore !== false,
         aliveBefore: stray.of === null || stray.aliveBefore,
       }),
       stray,
       next: { up: ready !== undefined, release: ready?.release ?? null, ended, toFirstLineS, toReadyS },
+      uses,
       console: findings,
       functions: functionChanges(before, after),
       apply: applied ?? null,
@@ -190,6 +197,7 @@ class ScenarioRun {
     const memoryMiB = placeOf(policy, jump) === 'before' ? MEMORY_WITH_NODE_MIB : MEMORY_MIB;
     const source = await openFrameSource(NETDEV);
     this.#closing.add(() => source.close());
+    this.#source = source;
     const words = [
       CONSOLE_CMDLINE,
       'shootdown.boot=0',
@@ -241,6 +249,18 @@ class ScenarioRun {
     if (!bytes) return null;
     this.#options.folder.write('flight.bin', bytes);
     return parseFlight(bytes);
+  }
+
+  /** Behind the stub the next kernel must find everything as usable as ever. */
+  async #uses(guest: Guest): Promise<LabVerdict['uses']> {
+    const { oracle, jump, modules } = this.#scenario;
+    let network: boolean | null = null;
+    if (oracle.kind === 'frames' && modules.length > 0 && this.#source) {
+      await this.#insmod(guest, modules);
+      network = await nicAnswers(guest, this.#source, this.#options.clock);
+    }
+    const vmcore = jump === 'crash' ? (await guest.run(VMCORE_IS_ELF)).status === 0 : null;
+    return { network, vmcore };
   }
 
   #step(what: string): void {

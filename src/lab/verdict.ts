@@ -56,6 +56,13 @@ export interface LabVerdict {
     /** That, and the next kernel's own time until its first process ran: searching memory halts the machine. */
     readonly toReadyS: number | null;
   };
+  /** What a next kernel behind the stub made of the machine; `null` where it was not asked. */
+  readonly uses: {
+    /** The card answered once its driver was loaded. */
+    readonly network: boolean | null;
+    /** /proc/vmcore is there, and an ELF file. */
+    readonly vmcore: boolean | null;
+  };
   /** Complaints of the next kernel. */
   readonly console: readonly ConsoleFinding[];
   readonly functions: readonly FunctionChange[];
