@@ -20,11 +20,14 @@ const RUNS = {
     ['apply-restore', 'ours'],
     ['crash-e1000', 'none'],
     ['crash-vmxnet3', 'none'],
+    ['crash-vmxnet3', 'ours'],
   ],
   '6.12': [
     ['normal-edu', 'none'],
     ['normal-edu', 'ours'],
     ['crash-e1000e', 'none'],
+    ['crash-e1000e', 'ours', 'load'],
+    ['normal-edu', 'between'],
     ['normal-msi-off', 'none'],
     ['normal-msi-off', 'ours'],
   ],
@@ -42,8 +45,8 @@ function verdict(kernel: string, scenario: string, policy: string): Promise<LabV
 /** One guest after the other for each kernel, both kernels side by side. */
 function startRuns(kernel: keyof typeof RUNS): void {
   let last: Promise<unknown> = Promise.resolve();
-  for (const [scenario, policy] of RUNS[kernel]) {
-    const one = last.then(() => labRun(scenario, kernel, policy));
+  for (const [scenario, policy, load] of RUNS[kernel]) {
+    const one = last.then(() => labRun(scenario, kernel, policy, load));
     last = one.catch(() => {});
     verdicts.set(`${kernel} ${scenario} ${policy}`, one);
     one.catch(() => {});
@@ -169,6 +172,41 @@ describe.skipIf(!labWanted())('Linux guests', () => {
     );
   }
 
+  for (const [kernel, scenario, ids] of [
+    ['6.1', 'crash-vmxnet3', '15ad:07b0'],
+    ['6.12', 'crash-e1000e', '8086:10d3'],
+  ] as const) {
+    it(
+      `crash, ${kernel}: a wrapped capture kernel finds the card silent, says so, and can use it`,
+      async () => {
+        const seen = await verdict(kernel, scenario, 'ours');
+        expectUp(seen);
+        expect(seen.outcome).toBe('clean');
+        expect(seen.stray).toMatchObject({ sent: 100, landed: 0, aliveBefore: true });
+        expect(functionAt(seen, ids)?.before).toMatchObject({ verdict: 'live' });
+        expect(functionAt(seen, ids)?.after).toMatchObject({ verdict: 'quiet', intxDisabled: true });
+        expect(seen.flight).toMatchObject({ end: 'complete', summary: false, failed: 0, traceAgrees: true });
+        expect(seen.flight?.gated).toBeGreaterThanOrEqual(1);
+        expect(seen.uses).toEqual({ network: scenario === 'crash-vmxnet3' ? null : true, vmcore: true });
+      },
+      TIMEOUT_MS,
+    );
+  }
+
+  it(
+    'normal, 6.12: a wrapped kernel finds the driverless device silent, and has a summary of it',
+    async () => {
+      const seen = await verdict('6.12', 'normal-edu', 'between');
+      expectUp(seen);
+      expect(seen).toMatchObject({
+        outcome: 'clean',
+        stray: { of: 'edu', sent: 5, landed: 0, aliveBefore: true },
+        flight: { end: 'complete', summary: true, traceAgrees: true },
+      });
+    },
+    TIMEOUT_MS,
+  );
+
   it(
     'normal, 6.12, control: the next kernel turns MSI off, and INTx that nobody serves costs it the line',
     async () => {
@@ -236,7 +274,7 @@ describe.skipIf(!labWanted())('Linux guests', () => {
   );
 
   it('a run that hangs is ended, and says what its console said', async () => {
-    const hung = labRun('crash-e1000', '6.1', 'none', 8000);
+    const hung = labRun('crash-e1000', '6.1', 'none', 'file', 8000);
     await expect(hung).rejects.toThrow(
       /status 1: not done within 8 s, and interrupted\nrun: .*\nshootdown: stopped\nthe console's last lines:\n/,
     );

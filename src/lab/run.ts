@@ -140,7 +140,7 @@ class ScenarioRun {
     }
     this.#step('judging');
     const counted = await master.judge();
-    const uses = ready && place === 'between' ? await this.#uses(guest) : NOT_ASKED;
+    const uses = ready ? await this.#uses(guest) : NOT_ASKED;
     const flown = flight && guestFlight(flight, tracedWrites(readRecord(folder)));
     const stray = { ...counted, aliveBefore: counted.aliveBefore || scenario.alive !== undefined };
     const findings = consoleFindings(guest.console.text.slice(first?.index ?? from));
@@ -251,11 +251,11 @@ class ScenarioRun {
     return parseFlight(bytes);
   }
 
-  /** Behind the stub the next kernel must find everything as usable as ever. */
+  /** The next kernel must find everything usable, behind the stub as without it. */
   async #uses(guest: Guest): Promise<LabVerdict['uses']> {
-    const { oracle, jump, modules } = this.#scenario;
+    const { oracle, jump, modules, comesBack = true } = this.#scenario;
     let network: boolean | null = null;
-    if (oracle.kind === 'frames' && modules.length > 0 && this.#source) {
+    if (oracle.kind === 'frames' && comesBack && modules.length > 0 && this.#source) {
       await this.#insmod(guest, modules);
       network = await nicAnswers(guest, this.#source, this.#options.clock);
     }

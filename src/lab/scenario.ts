@@ -34,6 +34,8 @@ export interface Scenario {
   readonly setup?: string;
   /** Succeeds once the master is at work, and fails within a bound if it never is. */
   readonly alive?: string;
+  /** False where the next kernel cannot use the card, whatever is done: QEMU's model stays dumb. */
+  readonly comesBack?: boolean;
   /** What shows stray writes. */
   readonly oracle: Oracle;
   /** In the next kernel, after that; must succeed. */

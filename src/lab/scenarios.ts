@@ -41,6 +41,8 @@ const BUSY_NICS: readonly Scenario[] = NICS.flatMap(({ name, model, modules }) =
     modules,
     setup: NIC_UP,
     alive: NIC_ALIVE,
+    // Measured: after a crash QEMU 7.2's vmxnet3 does not answer, in a plain capture kernel no more than in a wrapped one.
+    comesBack: !(jump === 'crash' && name === 'vmxnet3'),
     oracle: { kind: 'frames' as const },
   })),
 );

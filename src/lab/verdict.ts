@@ -56,7 +56,7 @@ export interface LabVerdict {
     /** That, and the next kernel's own time until its first process ran: searching memory halts the machine. */
     readonly toReadyS: number | null;
   };
-  /** What a next kernel behind the stub made of the machine; `null` where it was not asked. */
+  /** What the next kernel could do with the machine; `null` where it was not asked. */
   readonly uses: {
     /** The card answered once its driver was loaded. */
     readonly network: boolean | null;

@@ -2,6 +2,11 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { systemClock as clock } from '../../src/host/clock.js';
+import type { GuestParts } from '../../src/lab/initramfs.js';
+import { preparedParts } from '../../src/lab/prepare.js';
+import type { KexecLoad, LabPolicy } from '../../src/lab/scenario.js';
+import { Store } from '../../src/lab/store.js';
 import type { LabVerdict } from '../../src/lab/verdict.js';
 import { type CliResult, SHOOTDOWN } from './cli.js';
 
@@ -9,6 +14,22 @@ import { type CliResult, SHOOTDOWN } from './cli.js';
 export function labWanted(): boolean {
   const allowed = (process.env['SHOOTDOWN_ALLOW_MISSING'] ?? '').split(/[\s,]+/);
   return !allowed.includes('lab') && !allowed.includes('qemu-system-x86');
+}
+
+/** True where guests that take long are wanted, too (SHOOTDOWN_LAB=all); without it those tests are skipped by name. */
+export const ALL_GUESTS = process.env['SHOOTDOWN_LAB'] === 'all';
+
+/** What a skipped test says of that in its title. */
+export function onlyIfAll(wanted: boolean): string {
+  return wanted ? '' : ' (only with SHOOTDOWN_LAB=all)';
+}
+
+/** A kernel and the programs for its guests, prepared if they are not yet. */
+export async function labParts(series: string): Promise<GuestParts> {
+  const prepared = await shootdownAsync(['lab', 'prepare', '--kernel', series, '--json'], {}, RUN_TIMEOUT_MS);
+  if (prepared.status !== 0) throw new Error(`lab prepare --kernel ${series}: ${prepared.stderr}`);
+  const { folder } = JSON.parse(prepared.stdout) as { folder: string };
+  return preparedParts(new Store({ folder, clock, offline: true, progress: () => () => {} }), series);
 }
 
 /** Until a command that hangs is interrupted: less than the tests that wait for one are given. */
@@ -75,10 +96,12 @@ export function shootdownAsync(
 export async function labRun(
   scenario: string,
   kernel: string,
-  policy: 'none' | 'ours',
+  policy: LabPolicy,
+  load: KexecLoad = 'file',
   timeoutMs = RUN_TIMEOUT_MS,
 ): Promise<LabVerdict> {
-  const args = ['lab', 'run', scenario, '--kernel', kernel, '--policy', policy, '--offline', '--json'];
+  const args = ['lab', 'run', scenario, '--kernel', kernel, '--policy', policy];
+  args.push('--load', load, '--offline', '--json');
   const { status, stdout, stderr } = await shootdownAsync(args, {}, timeoutMs);
   if (status === 0 || status === 2) return JSON.parse(stdout) as LabVerdict;
   throw new Error(`shootdown ${args.join(' ')}: status ${status}: ${stderr}${consoleTail(stderr)}`);

@@ -113,13 +113,13 @@ function emitEntry(a: Assembler): void {
   a.j('jne', 'leave');
   a.mov(ecx, m32(rax, BLOCK.scratch));
   a.lea(r12, m64(rdx, 0, rcx));
-  a.call('commandLine');
-  a.cmp(m8(rbx, STATE.mode), MODE.off);
-  a.j('je', 'leave');
   a.mov(m64(rbx, STATE.walkRsp), rsp);
   a.call('descriptors');
   a.test(eax, eax);
   a.j('je', 'leave');
+  a.call('commandLine');
+  a.cmp(m8(rbx, STATE.mode), MODE.off);
+  a.j('je', 'putBackTables');
 }
 
 /** From here on an exception leads to `over`. */
@@ -170,11 +170,11 @@ function emitWalk(a: Assembler): void {
 
 function emitLeave(a: Assembler): void {
   a.label('putBack');
-  a.mov(m8(rbx, STATE.stage), 2);
   a.cmp(m8(rbx, STATE.cf8Saved), 0);
   a.j('je', 'putBackTables');
   a.mov(eax, m32(rbx, STATE.cf8));
   a.mov(edx, CF8);
+  a.mov(m8(rbx, STATE.stage), 2);
   a.out(eax);
   a.label('putBackTables');
   a.lidt(m64(rbx, STATE.idtr));
