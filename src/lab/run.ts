@@ -20,7 +20,7 @@ import { nicAnswers } from './nic-answers.js';
 import { type FrameSource, openFrameSource } from './qemu-net.js';
 import { bootRecorded, readRecord } from './recorded-guest.js';
 import { type RunFolder, VERDICT_FILE } from './run-folder.js';
-import { type KexecLoad, type LabPolicy, NETDEV, placeOf, type Scenario } from './scenario.js';
+import { type KexecLoad, type LabPolicy, NETDEV, placeOf, type Scenario, type WrapFor } from './scenario.js';
 import { whyUnsupported } from './supported.js';
 import type { GuestFlight, LabVerdict } from './verdict.js';
 import { wrappedKernel } from './wrapped.js';
@@ -38,6 +38,8 @@ export interface RunOptions {
   readonly accel?: 'tcg' | 'kvm';
   /** Default `file`. */
   readonly load?: KexecLoad;
+  /** Of a wrapped kernel. Default `any`. */
+  readonly wrapFor?: WrapFor;
   readonly signal?: AbortSignal;
   /** Says what is being done. */
   readonly step?: (what: string) => void;
@@ -53,6 +55,7 @@ const NEXT_TIMEOUT_MS = 90_000;
 const SCRIPT_TIMEOUT_MS = 120_000;
 /** What the next kernel is told to say of itself. */
 const NEXT_BOOT = 1;
+const WRAPPED_KERNEL = '/run/vmlinuz.quiet';
 const VMCORE_IS_ELF = '[ "$(dd if=/proc/vmcore bs=1 skip=1 count=3 2>/dev/null)" = ELF ]';
 const NOT_ASKED: LabVerdict['uses'] = { network: null, vmcore: null };
 
@@ -95,14 +98,16 @@ class ScenarioRun {
 
   async perform(): Promise<LabVerdict> {
     const scenario = this.#scenario;
-    const { policy, parts, folder, clock, shootdown, load = 'file' } = this.#options;
+    const { policy, parts, folder, clock, shootdown, load = 'file', wrapFor = 'any' } = this.#options;
     const unsupported = await whyUnsupported(scenario, parts.kernel);
     if (unsupported !== null) throw new ShootdownError('unsupported', unsupported);
     this.#step('preparing');
     const place = placeOf(policy, scenario.jump);
     const initramfs = await buildInitramfs(parts, {
-      ...(place === 'before' ? { shootdown } : {}),
-      ...(place === 'between' ? { next: await wrappedKernel(parts.store, parts.kernel) } : {}),
+      ...(this.#withNode ? { shootdown } : {}),
+      ...(place === 'between' && wrapFor === 'any'
+        ? { next: await wrappedKernel(parts.store, parts.kernel) }
+        : {}),
     });
     this.#step('booting');
     const { guest, master } = await this.#boot(initramfs.path);
@@ -115,7 +120,10 @@ class ScenarioRun {
     if (scenario.alive !== undefined) await master.pause();
     const before = await readFunctions(guest);
     const applied = place === 'before' ? await this.#apply(guest) : undefined;
-    await this.#load(guest);
+    await this.#load(
+      guest,
+      place === 'between' && wrapFor === 'this' ? await this.#wrapHere(guest) : NEXT_KERNEL,
+    );
 
     this.#step('jumping');
     const from = guest.console.text.length;
@@ -194,7 +202,7 @@ class ScenarioRun {
   async #boot(initramfs: string): Promise<{ guest: Guest; master: Master }> {
     const { devices, qemu = [], jump, cmdline, oracle } = this.#scenario;
     const { parts, policy, folder, clock, seed, accel = 'tcg' } = this.#options;
-    const memoryMiB = placeOf(policy, jump) === 'before' ? MEMORY_WITH_NODE_MIB : MEMORY_MIB;
+    const memoryMiB = this.#withNode ? MEMORY_WITH_NODE_MIB : MEMORY_MIB;
     const source = await openFrameSource(NETDEV);
     this.#closing.add(() => source.close());
     this.#source = source;
@@ -222,14 +230,29 @@ class ScenarioRun {
     return { guest, master };
   }
 
-  async #load(guest: Guest): Promise<void> {
+  /** The guest has Node and the bundle in its initramfs. */
+  get #withNode(): boolean {
+    const place = placeOf(this.#options.policy, this.#scenario.jump);
+    return place === 'before' || (place === 'between' && this.#options.wrapFor === 'this');
+  }
+
+  /** As its administrator would do it. */
+  async #wrapHere(guest: Guest): Promise<string> {
+    this.#step('wrapping');
+    const said = await guest.must(
+      `shootdown wrap ${NEXT_KERNEL} -o ${WRAPPED_KERNEL} --for this`,
+      SCRIPT_TIMEOUT_MS,
+    );
+    this.#options.folder.write('wrap.txt', said);
+    return WRAPPED_KERNEL;
+  }
+
+  async #load(guest: Guest, kernel: string): Promise<void> {
     const { jump, cmdline } = this.#scenario;
     const words = [CONSOLE_CMDLINE, `shootdown.boot=${NEXT_BOOT}`, cmdline?.next ?? ''].join(' ').trim();
     const call = this.#options.load === 'load' ? '-c' : '-s';
     const how = jump === 'crash' ? '-p' : '-l';
-    await guest.must(
-      `kexec ${call} ${how} ${NEXT_KERNEL} --initrd=${NEXT_INITRAMFS} --command-line='${words}'`,
-    );
+    await guest.must(`kexec ${call} ${how} ${kernel} --initrd=${NEXT_INITRAMFS} --command-line='${words}'`);
     const file = jump === 'crash' ? 'kexec_crash_loaded' : 'kexec_loaded';
     const loaded = await guest.must(`cat /sys/kernel/${file}`);
     if (loaded.trim() !== '1')

@@ -10,6 +10,10 @@ export function placeOf(policy: LabPolicy, jump: Scenario['jump']): 'before' | '
   return policy === 'ours' && jump === 'normal' ? 'before' : 'between';
 }
 
+/** What a kernel is wrapped for: `any` machine, before the guest is there, or `this` one, in the guest itself. */
+export type WrapFor = 'any' | 'this';
+export const WRAP_FOR: readonly WrapFor[] = ['any', 'this'];
+
 /** How the next kernel is loaded: `file` is kexec_file_load (`kexec -s`), `load` is kexec_load (`kexec -c`). */
 export type KexecLoad = 'file' | 'load';
 export const KEXEC_LOADS: readonly KexecLoad[] = ['file', 'load'];

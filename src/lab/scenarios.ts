@@ -173,6 +173,33 @@ const DISKS: readonly Scenario[] = [
   ...busyDisk('ahci', 'sda', 'ide-hd,drive=disk,bus=ide.0', ['ahci', 'sd_mod']),
 ];
 
+/** Virtual functions of a device model, each with a BME of its own, which no ID and no multi-function bit shows. */
+const VFS: Scenario = {
+  name: 'crash-nvme-vfs',
+  title: 'crash jump with an NVMe whose SR-IOV functions have BME set; wrap it --for this',
+  jump: 'crash',
+  hazards: ['H01'],
+  devices: [
+    { model: 'nvme-subsys', id: 'sub' },
+    { model: 'pcie-root-port', id: 'rp' },
+    {
+      model: 'nvme',
+      bus: 'rp',
+      properties: { subsys: 'sub', sriov_max_vfs: 4, sriov_vq_flexible: 8, sriov_vi_flexible: 4 },
+    },
+  ],
+  modules: ['nvme'],
+  setup: `for i in $(seq 150); do [ -e /sys/bus/pci/drivers/nvme/*:*/sriov_numvfs ] && break; sleep 0.1; done
+pf=$(dirname /sys/bus/pci/drivers/nvme/*:*/sriov_numvfs)
+echo 0 >$pf/sriov_drivers_autoprobe
+echo 3 >$pf/sriov_numvfs || exit 1
+for vf in $pf/virtfn*; do
+  printf '\\006\\000' | dd of=$vf/config bs=1 seek=4 conv=notrunc 2>/dev/null || exit 1
+done`,
+  oracle: { kind: 'console' },
+  nextModules: ['nvme'],
+};
+
 /** Old translations are taken over by a capture kernel; on the normal path the old kernel ends them. */
 const IOMMU: readonly Scenario[] = BUSY_NICS.filter(({ name }) => name.endsWith('-e1000e')).map(
   (scenario) => ({
@@ -196,6 +223,7 @@ export const SCENARIOS: readonly Scenario[] = [
   INTX,
   MSI_OFF,
   ...DISKS,
+  VFS,
   ...IOMMU,
 ];
 

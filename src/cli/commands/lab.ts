@@ -1,7 +1,14 @@
 import type { Command } from 'commander';
 import { kernelSeries, prepare, preparedCatalog, preparedParts } from '../../lab/prepare.js';
 import { runScenario } from '../../lab/run.js';
-import { KEXEC_LOADS, type KexecLoad, LAB_POLICIES, type LabPolicy } from '../../lab/scenario.js';
+import {
+  KEXEC_LOADS,
+  type KexecLoad,
+  LAB_POLICIES,
+  type LabPolicy,
+  WRAP_FOR,
+  type WrapFor,
+} from '../../lab/scenario.js';
 import { SCENARIOS, scenarioNamed } from '../../lab/scenarios.js';
 import { ShootdownError } from '../../pci/error.js';
 import { EXIT, type ExitStatus } from '../exit.js';
@@ -28,6 +35,7 @@ interface RunCommandOptions extends LabOptions {
   readonly kernel?: string;
   readonly policy: LabPolicy;
   readonly load: KexecLoad;
+  readonly for: WrapFor;
   readonly json?: boolean;
 }
 
@@ -61,6 +69,7 @@ export function labCommand(program: Command, run: Run): void {
         'none',
       ),
     )
+    .addOption(choice('--for <machine>', 'what a kernel is wrapped for', WRAP_FOR, 'any'))
     .addOption(choice('--load <call>', 'by kexec_file_load, or by kexec_load', KEXEC_LOADS, 'file'))
     .option('--offline', 'use only what was prepared before')
     .option('--keep', 'remove no older runs')
@@ -110,6 +119,7 @@ async function runOne(name: string, options: RunCommandOptions, io: Io): Promise
       ...runSurroundings(io),
       policy: options.policy,
       load: options.load,
+      wrapFor: options.for,
       parts,
       folder,
       accel: options.accel ?? 'tcg',
