@@ -93,7 +93,7 @@ export class ConfigPorts {
   #configAccess({ write, port, width, value }: PortRequest): ConfigAccess | null {
     if (port < CFC || !this.#there) return null;
     const rid = (this.cf8 >>> 8) & 0xffff;
-    return { write, rid, offset: (this.cf8 & 0xfc) + (port - CFC), width, value };
+    return { write, rid, offset: (this.cf8 & 0xff) + (port - CFC), width, value };
   }
 
   #own({ write, port, value }: PortRequest): number {

@@ -1,7 +1,6 @@
 import { ShootdownError } from '../pci/error.js';
 import * as regs from '../pci/regs.js';
 import { type Slot, slotOfKey } from '../pci/slot.js';
-import type { FlightTemplate } from './flight-template.js';
 import { wordOf } from './flight-words.js';
 import {
   COMPACT,
@@ -13,6 +12,7 @@ import {
   RULE_LADDER,
   RULE_OTHERWISE,
 } from './layout.js';
+import type { TableTemplate } from './table-data.js';
 
 export type FlightOutcome = keyof typeof OUTCOME;
 export type FlightPending = keyof typeof PENDING;
@@ -61,7 +61,7 @@ export interface FlightRule {
 }
 
 /** @internal An entry of a full record. */
-export function parseEntry(view: DataView, template: FlightTemplate | null, name: string): FlightEntry {
+export function parseEntry(view: DataView, template: TableTemplate | null, name: string): FlightEntry {
   const u8 = (at: number) => view.getUint8(at);
   const u16 = (at: number) => view.getUint16(at, true);
   const slot = slotOfKey(u16(ENTRY.rid));
@@ -105,7 +105,7 @@ function pendingOf(slot: Slot, outcome: number, kind: number, at: number, name: 
   return { outcome: wordOf(PENDING, outcome, `${slot}: wait`, name), register, offset };
 }
 
-function ruleOf(index: number, template: FlightTemplate | null): FlightRule {
+function ruleOf(index: number, template: TableTemplate | null): FlightRule {
   if (index === RULE_LADDER) return { id: 'ladder', index: null };
   if (index === RULE_OTHERWISE) return { id: 'otherwise', index: null };
   return { id: template?.rules[index] ?? null, index };

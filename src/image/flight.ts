@@ -1,9 +1,10 @@
 import { ShootdownError } from '../pci/error.js';
 import { hex, type Slot, slotOfKey } from '../pci/slot.js';
 import { type FlightEntry, parseCompact, parseEntry } from './flight-entry.js';
-import { type FlightTemplate, parseTemplate } from './flight-template.js';
 import { wordOf } from './flight-words.js';
 import { COMPACT, END, ENTRY, PHASE, RECORD, RECORD_FLAGS } from './layout.js';
+import type { TableTemplate } from './table-data.js';
+import { parseTemplate } from './table-template.js';
 
 /** How the walk ended: `complete`, or what ended it. */
 export type FlightEnd = keyof typeof END;
@@ -30,7 +31,7 @@ export interface FlightRecord {
   readonly counts: FlightCounts;
   readonly time: FlightTime;
   /** `null` in a summary, and where there was no room for it. */
-  readonly template: FlightTemplate | null;
+  readonly template: TableTemplate | null;
   /** The first eight digits of the SHA-256 of the program; `null` where it was not put there. */
   readonly program: string | null;
   /** By how much the image's init_size was raised. */

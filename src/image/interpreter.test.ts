@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { ShootdownError } from '../pci/error.js';
 import { type Exit, type Injection, type MachineSetup, StubMachine } from './interpreter.js';
 import { FLAG, type PortRequest, RAX, RCX, RDI, RDX, RSI, RSP } from './x86-cpu.js';
 
@@ -102,6 +103,33 @@ describe('a run', () => {
     expect(machine.memory.changes()).toEqual([]);
   });
 
+  it.each([
+    ['the byte behind', '8a 07', 0],
+    ['a dword across the end', '8b 07', -3],
+    ['the byte before', '8a 07', -0x4001],
+  ])('stops at %s', (_, code, from) => {
+    const machine = makeMachine(code);
+    machine.cpu.setAddress(RDI, DATA + 0x4000 + from);
+    expect(finish(machine).exit.why).toMatch(/unmapped/);
+    expect(machine.cpu.rip).toBe(CODE);
+  });
+
+  it('reads the last bytes', () => {
+    const machine = makeMachine('8b 07');
+    machine.cpu.setAddress(RDI, DATA + 0x3ffc);
+    expect(finish(machine).exit.kind).toBe('arrived');
+  });
+
+  it('leaves a mistake of whoever answers to that one', () => {
+    const run = makeMachine('ed').run(10);
+    run.next();
+    expect(() => run.throw(new ShootdownError('io', 'the host went away'))).toThrow('the host went away');
+    const another = makeMachine('ed').run(10);
+    another.next();
+    const { value } = another.throw(new ShootdownError('unsupported', 'not this port'));
+    expect(value).toMatchObject({ kind: 'stopped', why: 'not this port', rip: CODE });
+  });
+
   it('stops at an address that is none', () => {
     const machine = makeMachine('8b 07');
     machine.cpu.halves[RDI * 2 + 1] = 0x1_0000;
@@ -139,7 +167,7 @@ describe('REP MOVSB', () => {
   function copy(prepare: (machine: StubMachine) => void): Trial {
     const machine = makeMachine('f3 a4');
     const { cpu, memory } = machine;
-    for (let i = 0; i < 8; i++) memory.write8(DATA + i, i + 1);
+    for (let i = 0; i < 8; i++) memory.write8(DATA + i, 0x81 + i);
     cpu.setAddress(RSI, DATA);
     cpu.setAddress(RDI, DATA + 0x1000);
     cpu.setAddress(RCX, 8);
@@ -150,13 +178,15 @@ describe('REP MOVSB', () => {
   it('copies, and leaves the registers behind the last byte', () => {
     const { machine, exit } = copy(() => {});
     expect(exit.kind).toBe('arrived');
-    expect([...machine.memory.copy(DATA + 0x1000, 9)]).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 0]);
+    expect([...machine.memory.copy(DATA + 0x1000, 9)]).toEqual([
+      0x81, 0x82, 0x83, 0x84, 0x85, 0x86, 0x87, 0x88, 0,
+    ]);
     expect([RSI, RDI, RCX].map((i) => machine.cpu.address(i))).toEqual([DATA + 8, DATA + 0x1008, 0]);
   });
 
   it('goes byte after byte where both overlap, and does nothing for 0', () => {
     const { machine } = copy(({ cpu }) => cpu.setAddress(RDI, DATA + 2));
-    expect([...machine.memory.copy(DATA, 11)]).toEqual([1, 2, 1, 2, 1, 2, 1, 2, 1, 2, 0]);
+    expect([...machine.memory.copy(DATA, 11)]).toEqual([...Array(5).fill([0x81, 0x82]).flat(), 0]);
     const none = copy(({ cpu }) => {
       cpu.setAddress(RCX, 0);
       cpu.setAddress(RSI, 0);
@@ -170,7 +200,8 @@ describe('REP MOVSB', () => {
         cpu.rflags = FLAG.DF;
       }).exit.why,
     ).toMatch(/DF/);
-    expect(copy(({ cpu }) => cpu.setAddress(RCX, 0x8000)).exit.why).toMatch(/unmapped/);
+    expect(copy(({ cpu }) => cpu.setAddress(RDI, DATA + 0x4000 - 8)).exit.kind).toBe('arrived');
+    expect(copy(({ cpu }) => cpu.setAddress(RDI, DATA + 0x4000 - 7)).exit.why).toMatch(/unmapped/);
   });
 });
 
@@ -229,6 +260,11 @@ interface Tables {
   /** Byte 5 of the gate of a vector; 0x8e by default. */
   readonly gates?: Readonly<Record<number, number>>;
   readonly selector?: number;
+  /** Byte 4 of all gates: the stack that they ask for. */
+  readonly gateStack?: number;
+  /** The last dword of all gates. */
+  readonly gateReserved?: number;
+  readonly handlers?: number;
   readonly ss?: number;
   readonly rsp?: number;
   readonly rflags?: number;
@@ -246,9 +282,11 @@ function interrupted(injections: readonly Injection[], tables: Tables = {}, hand
   const idt = new Uint8Array(0x200);
   const idtView = new DataView(idt.buffer);
   for (let vector = 0; vector < 32; vector++) {
-    const address = HANDLERS + vector * 16;
+    const address = (tables.handlers ?? HANDLERS) + vector * 16;
     idtView.setUint16(vector * 16, address & 0xffff, true);
     idtView.setUint16(vector * 16 + 2, tables.selector ?? CS, true);
+    idtView.setUint8(vector * 16 + 4, tables.gateStack ?? 0);
+    idtView.setUint32(vector * 16 + 12, tables.gateReserved ?? 0, true);
     idtView.setUint8(vector * 16 + 5, tables.gates?.[vector] ?? 0x8e);
     idtView.setUint16(vector * 16 + 6, (address >>> 16) & 0xffff, true);
     idtView.setUint32(vector * 16 + 8, Math.floor(address / 2 ** 32), true);
@@ -351,10 +389,18 @@ describe('an interrupt', () => {
     ['the code is not present', { code: 0x00af_1b00_0000_ffffn }, "its gate's selector is not present"],
     ['the code is less privileged', { code: 0x00af_fb00_0000_ffffn }, 'is of another privilege level'],
     ['there is no stack', { rsp: 0x5555_5558 }, 'there is no stack'],
+    ['the handler has no address', { handlers: 2 ** 47 }, 'its handler has no canonical address'],
   ])('resets the machine if %s', (_, tables, why) => {
     const { exit } = interrupted([NMI], tables);
     expect(exit).toMatchObject({ kind: 'reset', rip: CODE + 2, instructions: 2 });
     expect(exit.why).toContain(why);
+  });
+
+  it.each<[string, Tables, string]>([
+    ['a stack of its own', { gateStack: 1 }, 'a gate asks for a stack of its own, and there is no TSS'],
+    ['reserved bits', { gateReserved: 0x100 }, 'reserved bits of a gate are set'],
+  ])('stops at a gate with %s', (_, tables, why) => {
+    expect(interrupted([NMI], tables).exit).toMatchObject({ kind: 'stopped', rip: CODE + 2, why });
   });
 
   it('that cannot be delivered becomes another one', () => {
@@ -371,7 +417,7 @@ describe('IRETQ', () => {
   /** Returns with a frame of one's own. */
   function iret(
     words: readonly number[],
-    tables?: { readonly code?: bigint; readonly stack?: bigint },
+    tables?: { readonly code?: bigint; readonly stack?: bigint; readonly flags?: number },
   ): Exit {
     const gdt = new Uint8Array(0x20);
     const view = new DataView(gdt.buffer);
@@ -389,6 +435,7 @@ describe('IRETQ', () => {
     for (const [i, word] of words.entries())
       machine.memory.write64(DATA + i * 8, word | 0, Math.floor(word / 2 ** 32));
     machine.cpu.rip = CODE;
+    machine.cpu.rflags = tables?.flags ?? 0;
     machine.cpu.gdtr = { base: GDT, limit: 0x1f };
     machine.cpu.setAddress(RSP, DATA);
     return finish(machine).exit;
@@ -410,6 +457,10 @@ describe('IRETQ', () => {
     ['no canonical address', [2 ** 47, CS, 2, DATA, SS], 'the address is not canonical'],
   ])('stops at %s', (_, words, why) => {
     expect(iret(words)).toMatchObject({ kind: 'stopped', rip: CODE, why: `IRETQ: ${why}` });
+  });
+
+  it('stops while NT is set, which makes it a task switch', () => {
+    expect(iret([CODE + 2, CS, 2, DATA, SS], { flags: FLAG.NT }).why).toBe('IRETQ: NT is set');
   });
 
   it('stops at a stack that is not present or is of another level, and at 32-bit code', () => {

@@ -172,6 +172,7 @@ export class StubMachine implements Counts {
   /** What is due now; why the machine resets, or `null`. */
   #inject(): string | null {
     const { cpu } = this;
+    this.#begun = cpu.rip;
     let why: string | null = null;
     for (;;) {
       const due = this.#injections[this.#injected];

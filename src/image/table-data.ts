@@ -49,6 +49,8 @@ export interface TableTemplate {
   readonly policy: { readonly name: string; readonly sha256: string };
   /** Ids of the rules, in their order. */
   readonly rules: readonly string[];
+  /** Whether the ticks were computed with the frequency of the machine's TSC; without it, not known. */
+  readonly tsc?: 'measured' | 'assumed' | undefined;
 }
 
 /** What lies behind the stub's program; `layout.ts` has where. */
@@ -116,9 +118,9 @@ export function encodeTable(table: Table): Uint8Array {
 }
 
 function templateBytes(template: TableTemplate): Uint8Array {
-  const { tool, policy, rules } = template;
+  const { tool, policy, rules, tsc } = template;
   const { name, sha256 } = policy;
-  const text = new TextEncoder().encode(JSON.stringify({ tool, policy: { name, sha256 }, rules }));
+  const text = new TextEncoder().encode(JSON.stringify({ tool, policy: { name, sha256 }, rules, tsc }));
   const padded = new Uint8Array(Math.ceil(text.length / TABLE_ALIGNMENT) * TABLE_ALIGNMENT).fill(0x20);
   padded.set(text);
   return padded;

@@ -1,6 +1,4 @@
-import * as v from 'valibot';
 import { ShootdownError } from '../pci/error.js';
-import { parseJson } from '../quiesce/parse-json.js';
 import { ACTION, KNOWN, KNOWN_FLAGS, RULE, TABLE, TABLE_FLAGS } from './layout.js';
 import {
   type KnownFunction,
@@ -10,14 +8,9 @@ import {
   type TableAction,
   type TableRule,
 } from './table-data.js';
+import { parseTemplate } from './table-template.js';
 
 const ACTION_NAMES = Object.keys(ACTION) as TableAction[];
-
-const templateSchema = v.strictObject({
-  tool: v.string(),
-  policy: v.strictObject({ name: v.string(), sha256: v.string() }),
-  rules: v.array(v.string()),
-});
 
 /** Reads a table back. Throws `bad-input` for bytes that are none, or one of another version. */
 export function parseTable(bytes: Uint8Array): Table {
@@ -52,7 +45,7 @@ export function parseTable(bytes: Uint8Array): Table {
     busFlags: bytes.slice(TABLE.busFlags, TABLE.busFlags + 256),
     rules: entries(rules, RULE.bytes).map(parseRule),
     known: entries(known, KNOWN.bytes).map(parseKnown),
-    template: parseJson(templateSchema, new TextDecoder().decode(template), 'table', 'template'),
+    template: parseTemplate(template, 'table'),
   };
 }
 

@@ -39,6 +39,7 @@ const ACCESSES_MAX = 262_144;
  */
 export function compileTable(policy: Policy, options: TableOptions): CompiledTable {
   const { machine, tscKhz = TSC_KHZ } = options;
+  const tsc = options.tscKhz === undefined ? 'assumed' : 'measured';
   const compiled = compileRules(policy);
   const { predicates } = compiled;
   // The stub cannot see what hangs behind these: like a plan, it leaves them and every bridge above them open.
@@ -66,7 +67,12 @@ export function compileTable(policy: Policy, options: TableOptions): CompiledTab
     busFlags: buses,
     rules,
     known: machine ? knownFunctions(machine, predicates, buses) : [],
-    template: { tool: options.tool, policy: { name: policy.name, sha256: policyDigest(policy) }, rules: ids },
+    template: {
+      tool: options.tool,
+      policy: { name: policy.name, sha256: policyDigest(policy) },
+      rules: ids,
+      tsc,
+    },
   };
   const unknown = machine ? [] : withoutFacts(compiled);
   return { bytes: encodeTable(table), table, notes: [...outOfReach(machine), ...unknown, ...compiled.notes] };

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { accessOf, executeModel, type ModelState } from '../../test/support/x86-model.js';
 import { StubMachine } from './interpreter.js';
 import type { Cpu } from './x86-cpu.js';
+import { Decoder } from './x86-decode.js';
 import { OPCODES } from './x86-instructions.js';
 
 // The interpreter against iced's decoder and a plain model of what instructions do.
@@ -14,6 +15,8 @@ const TRIES = Number(process.env['SHOOTDOWN_X86_TRIES'] ?? 120);
 const TICKS = 0x5_89ab_cdef;
 const PORT_VALUE = 0x89ab_cdef;
 const TF = 0x100n;
+/** ID, AC, OF, DF, IF, SF, ZF, AF, PF, CF. */
+const FLAGS = 0x24_0ed5;
 const NONE = { base: 0n, limit: 0n };
 
 /** Draws whatever a test needs; the same seed draws the same. */
@@ -80,7 +83,7 @@ interface Prepared {
 function prepare(code: Uint8Array, draw: Draw, iced: ReturnType<IcedDecoder['decode']>): Prepared {
   const state: ModelState = {
     registers: Array.from({ length: 16 }, () => draw.register()),
-    flags: BigInt(draw.below(0x1000) & 0x8d5) | 2n,
+    flags: BigInt(draw.below(0x40_0000) & FLAGS) | 2n,
     unsure: 0n,
     rip: 0n,
     base: 0n,
@@ -170,6 +173,7 @@ function compare(code: Uint8Array, draw: Draw): 'same' | 'refused' | 'unmapped' 
     const why = step.done ? step.value.why : 'two accesses to ports';
     if (why?.startsWith('not an instruction')) return 'refused';
     expect(iced.isInvalid, what).toBe(false);
+    expect(new Decoder().at(code, 0).bytes.length, what).toBe(iced.length);
     if (accessed && !mapped) {
       expect(why, what).toMatch(/unmapped|holds no address/);
       return 'unmapped';

@@ -183,8 +183,8 @@ class Mapped {
     };
     for (const [page, before] of [...this.#before].sort(([a], [b]) => a - b)) {
       const start = page * PAGE_BYTES;
-      for (const [i, byte] of before.entries()) {
-        if (this.bytes[start + i] === byte) continue;
+      for (let i = 0; i < before.length; i++) {
+        if (this.bytes[start + i] === before[i]) continue;
         if (start + i !== end) {
           close();
           from = start + i;

@@ -1,7 +1,6 @@
 import type { FlightRecord } from '../image/flight.js';
-import type { FlightEntry } from '../image/flight-entry.js';
+import { flightWrites } from '../image/flight-writes.js';
 import { BOOT_PARAMS, RECORD } from '../image/layout.js';
-import * as regs from '../pci/regs.js';
 import type { Guest } from './guest.js';
 
 /** One write as QEMU's trace has it; the offset is that of the register. */
@@ -43,46 +42,24 @@ export function tracedWrites(trace: string): readonly TracedWrite[] {
 
 /** The writes that a record tells of, in no order. */
 export function recordedWrites(record: FlightRecord): readonly TracedWrite[] {
-  return record.entries.flatMap(entryWrites);
-}
-
-const WRITTEN = ['done', 'partial', 'interrupting', 'ignored', 'vanished'];
-const DISABLED = ['disabled', 'ignored', 'vanished'];
-
-function entryWrites({ slot, outcome, command, msi, msix }: FlightEntry): TracedWrite[] {
-  const short = slot.slice(5);
-  const writes: TracedWrite[] = [];
-  if (WRITTEN.includes(outcome)) {
-    const value = (command.before & ~regs.PCI_COMMAND_MASTER) | regs.PCI_COMMAND_INTX_DISABLE;
-    writes.push({ slot: short, offset: regs.PCI_COMMAND, value });
-  }
-  for (const [one, mask, value] of [
-    [msi, regs.PCI_MSI_FLAGS_ENABLE, 0],
-    [msix, regs.PCI_MSIX_FLAGS_ENABLE | regs.PCI_MSIX_FLAGS_MASKALL, regs.PCI_MSIX_FLAGS_MASKALL],
-  ] as const) {
-    if (!DISABLED.includes(one.became) || one.offset === null || one.before === null) continue;
-    writes.push({
-      slot: short,
-      offset: one.offset + regs.PCI_MSI_FLAGS,
-      value: (one.before & ~mask) | value,
-    });
-  }
-  return writes;
+  return record.entries.flatMap((entry) =>
+    flightWrites(entry).map(({ offset, wrote }) => ({ slot: entry.slot.slice(5), offset, value: wrote })),
+  );
 }
 
 /**
  * Whether the trace has, one after the other and with nothing in between, exactly the writes that the record tells of:
- * nobody else is at work between two kernels.
+ * nobody else is at work between two kernels. A summary tells their number, and which they were but for MSI.
  */
 export function traceAgrees(trace: readonly TracedWrite[], record: FlightRecord): boolean {
   const key = ({ slot, offset, value }: TracedWrite) => `${slot}+${offset}=${value}`;
-  const recorded = recordedWrites(record).map(key).sort();
-  if (recorded.length !== record.counts.writes) return false;
-  if (recorded.length === 0) return true;
+  const recorded = recordedWrites(record).map(key);
+  const count = record.counts.writes;
+  if (record.summary ? recorded.length > count : recorded.length !== count) return false;
   const all = trace.map(key);
-  for (let at = 0; at + recorded.length <= all.length; at++) {
-    const window = all.slice(at, at + recorded.length).sort();
-    if (window.every((one, i) => one === recorded[i])) return true;
+  for (let at = 0; at + count <= all.length; at++) {
+    const window = new Set(all.slice(at, at + count));
+    if (window.size === count && recorded.every((one) => window.has(one))) return true;
   }
   return false;
 }

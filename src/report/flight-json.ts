@@ -1,6 +1,7 @@
 import type { FlightRecord } from '../image/flight.js';
 import type { FlightCapability, FlightEntry, FlightMessages } from '../image/flight-entry.js';
 import { type FlightResult, flightResults } from '../image/flight-results.js';
+import { type FlightWrite, flightWrites } from '../image/flight-writes.js';
 import * as regs from '../pci/regs.js';
 import { hex } from '../pci/slot.js';
 import type { Outcome } from '../quiesce/journal.js';
@@ -88,16 +89,16 @@ function entriesOf({ entry }: FlightResult): object[] {
 
 function commandEntry(entry: FlightEntry): object | undefined {
   const outcome = GATED[entry.outcome];
+  const write = writeOf(entry, 'PCI_COMMAND');
   const { before, after } = entry.command;
-  if (outcome === undefined) return undefined;
-  const wrote = (before & ~regs.PCI_COMMAND_MASTER) | regs.PCI_COMMAND_INTX_DISABLE;
+  if (outcome === undefined || write === undefined) return undefined;
   return {
     slot: entry.slot,
     kind: 'write',
     register: 'PCI_COMMAND',
     offset: regs.PCI_COMMAND,
     before: hex(before, 4),
-    wrote: hex(wrote, 4),
+    wrote: hex(write.wrote, 4),
     after: after === null ? null : hex(after, 4),
     outcome,
     rule: entry.rule.id,
@@ -139,22 +140,22 @@ function messageEntry(entry: FlightEntry, register: 'PCI_MSI_FLAGS' | 'PCI_MSIX_
   const { offset, before, became } = msi ? entry.msi : entry.msix;
   const outcome = MESSAGES[became];
   if (outcome === undefined) return undefined;
-  const written = outcome !== 'skipped';
-  const wrote = (value: number) =>
-    msi
-      ? value & ~regs.PCI_MSI_FLAGS_ENABLE
-      : (value & ~regs.PCI_MSIX_FLAGS_ENABLE) | regs.PCI_MSIX_FLAGS_MASKALL;
+  const write = writeOf(entry, register);
   return {
     slot: entry.slot,
     kind: 'write',
     register,
     offset: offset === null ? null : offset + regs.PCI_MSI_FLAGS,
     before: before === null ? null : hex(before, 4),
-    wrote: before === null || !written ? null : hex(wrote(before), 4),
+    wrote: write === undefined ? null : hex(write.wrote, 4),
     after: null,
     outcome,
     rule: entry.rule.id,
   };
+}
+
+function writeOf(entry: FlightEntry, register: FlightWrite['register']): FlightWrite | undefined {
+  return flightWrites(entry).find((write) => write.register === register);
 }
 
 function hex64(value: bigint): string {
