@@ -1,4 +1,4 @@
-// What tests need from the system: the command that shows that it is there, Debian's package, and who needs it.
+// What tests need from the system: the command or file that shows that it is there, Debian's package, and who needs it.
 export const SYSTEM_PACKAGES = [
   {
     command: 'lspci',
@@ -24,5 +24,10 @@ export const SYSTEM_PACKAGES = [
     command: 'openssl',
     package: 'openssl',
     suites: 'the key that wrapped kernels are signed with',
+  },
+  {
+    command: '/usr/share/OVMF/OVMF_CODE_4M.fd',
+    package: 'ovmf',
+    suites: 'wrapped kernels booted by UEFI firmware, and under Secure Boot',
   },
 ];

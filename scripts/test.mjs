@@ -133,6 +133,7 @@ function outsideDumps() {
 }
 
 function has(command) {
+  if (command.startsWith('/')) return existsSync(command);
   return spawnSync('sh', ['-c', 'command -v "$1"', 'sh', command], { stdio: 'ignore' }).status === 0;
 }
 

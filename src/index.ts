@@ -5,6 +5,14 @@ export type { FunctionFacts, MachineFacts } from './host/facts.js';
 export type { Host, HostActions, Width } from './host/port.js';
 export { type Machine, type ScanOptions, scan } from './host/scan.js';
 export { openSysfs, type SysfsOptions } from './host/sysfs.js';
+export { type FlightRecord, parseFlight } from './image/flight.js';
+export type { FlightEntry } from './image/flight-entry.js';
+export { type FlightResult, flightResults } from './image/flight-results.js';
+export { type ImageInfo, inspectImage, type KernelInfo, type WrappedInfo } from './image/inspect.js';
+export { STUB } from './image/stub.generated.js';
+export type { StubProgram } from './image/stub.js';
+export { type CompiledTable, compileTable, type TableOptions } from './image/table.js';
+export { unwrapImage, type WrapOptions, wrapImage } from './image/wrap.js';
 export { ConfigImage, type ConfigRange, type VisibleBytes } from './pci/config-image.js';
 export { type DecodeOptions, decodeFunction, decodeSteps } from './pci/decode.js';
 export { type ErrorCode, ShootdownError } from './pci/error.js';
@@ -44,6 +52,7 @@ export {
   type TopologyNode,
 } from './pci/topology.js';
 export { type Audit, type AuditedFunction, audit, liveFunctions } from './quiesce/audit.js';
+export { machineFromAudit } from './quiesce/audit-machine.js';
 export { type Decider, type Decision, decider } from './quiesce/decide.js';
 export { defaultPolicy } from './quiesce/default-policy.js';
 export { FINDINGS, type Finding, type FindingId, type JumpPath, type Severity } from './quiesce/findings.js';

@@ -41,7 +41,12 @@ export const GDT = { address: BARE.image + GDT_AT, limit: 4 * 8 - 1 } as const;
 /** Multiboot Specification 0.6.96, 3.1.1: the addresses stand in the header, whatever the file is. */
 const MULTIBOOT = { magic: 0x1bad_b002, flags: 0x0001_0000, headerBytes: 32 } as const;
 
-const u32 = (value: number) => [value & 0xff, (value >> 8) & 0xff, (value >> 16) & 0xff, (value >>> 24) & 0xff];
+const u32 = (value: number) => [
+  value & 0xff,
+  (value >> 8) & 0xff,
+  (value >> 16) & 0xff,
+  (value >>> 24) & 0xff,
+];
 const mailbox = (field: number) => u32(BARE.mailbox + field);
 /** A 64-bit instruction whose operand is a register and the memory at a fixed address. */
 const absolute = (opcode: number, register: number, field: number) => [
@@ -145,7 +150,7 @@ export function bareProgram(): { readonly bytes: Uint8Array; readonly arrived: n
   const { magic, flags } = MULTIBOOT;
   const end = BARE.image + bytes.length;
   const header = [magic, flags, -(magic + flags) >>> 0, BARE.image, BARE.image, end, end, entry];
-  header.forEach((value, i) => view.setUint32(4 * i, value, true));
+  for (const [i, value] of header.entries()) view.setUint32(4 * i, value, true);
   bytes.set(code, MULTIBOOT.headerBytes);
   // Selector 0x10 is 64-bit code, 0x18 data, as Linux has them.
   view.setBigUint64(GDT_AT + 0x10, 0x00af_9b00_0000_ffffn, true);

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { statSync, writeFileSync } from 'node:fs';
 import { systemClock } from '../../src/host/clock.js';
 import { openQtest, type QtestHost } from '../../src/host/qtest.js';
 import { QtestClient } from '../../src/host/qtest-client.js';
@@ -11,6 +11,7 @@ import { wrapImage } from '../../src/image/wrap.js';
 import { FILES, machineArguments, type QemuMachine } from '../../src/lab/machine.js';
 import { type QemuProcess, startQemu } from '../../src/lab/qemu.js';
 import { readTrace } from '../../src/lab/qemu-trace.js';
+import type { Qmp } from '../../src/lab/qmp.js';
 import { BARE, bareProgram, GDT, KERNEL_ENTRY, MAILBOX, STATE } from './bare-code.js';
 import { makeBzImage } from './bzimage.js';
 
@@ -18,6 +19,8 @@ const PROGRAM = bareProgram();
 const KERNEL = makeBzImage({ entry: KERNEL_ENTRY });
 const TIMEOUT_MS = 60_000;
 const POLL_MS = 1;
+const TSC_SETTLE_MS = 50;
+const TSC_MS = 1000;
 /** Not a value that the stub leaves by chance. */
 const CF8 = 0x8000_fa50;
 const RSI = 6;
@@ -34,9 +37,16 @@ export interface BareRun {
   /** Of `compileTable`. */
   readonly table: Uint8Array;
   /** Called while the stub is at work. */
-  readonly meanwhile?: (machine: BareMachine) => Promise<void>;
-  /** Where the stub's own room lies, for `meanwhile`. */
+  readonly meanwhile?: (stub: StubAtWork) => Promise<void>;
   readonly tailBytes?: number;
+  /** Default yes; without, only writes. */
+  readonly traced?: boolean;
+}
+
+export interface StubAtWork {
+  readonly qmp: Qmp;
+  /** A byte of its own memory; offsets are those of `state.ts`. */
+  byte(offset: number): Promise<number>;
 }
 
 export interface BareResult {
@@ -57,7 +67,6 @@ export interface BareResult {
  */
 export class BareMachine {
   readonly qemu: QemuProcess;
-  #state = 0;
 
   private constructor(qemu: QemuProcess) {
     this.qemu = qemu;
@@ -95,34 +104,19 @@ export class BareMachine {
   }
 
   /** Wraps the made-up kernel, enters it as kexec does, and waits until the kernel's own code is reached. */
-  run(options: BareRun): Promise<BareResult> {
-    return this.connected((host) => this.#run(host.client, options));
-  }
-
-  /** What the trace has had since `from`, a length of it. */
-  trace(from = 0): string {
-    return readTrace(this.qemu.path(FILES.trace)).slice(from);
-  }
-
-  /** How far the stub is: its own memory as QEMU has it. For `meanwhile`. */
-  async stubState(at: number, length: number): Promise<Uint8Array> {
-    return this.qemu.readMemory(this.#state + at, length);
-  }
-
-  stop(): Promise<void> {
-    return this.qemu.stop();
-  }
-
-  async #run(client: QtestClient, options: BareRun): Promise<BareResult> {
+  async run(client: QtestClient, options: BareRun): Promise<BareResult> {
     const { commandLine, table, tailBytes = TAIL_BYTES } = options;
     const wrapped = wrapImage(KERNEL, { stub: STUB, table, tailBytes });
     const { codeAt } = parseBzImage(wrapped);
     const code = wrapped.subarray(codeAt);
     const block = findBlock(parseBzImage(wrapped));
     if (!block) throw new Error('not wrapped');
-    this.#state = BARE.kernel + block.offset + BLOCK.headerBytes + STUB.room;
+    const own = BARE.kernel + block.offset + BLOCK.headerBytes + STUB.room;
     const bootParams = bootParamsOf(wrapped);
-    const initSize = new DataView(code.buffer, code.byteOffset + block.offset).getUint32(BLOCK.initSize, true);
+    const initSize = new DataView(code.buffer, code.byteOffset + block.offset).getUint32(
+      BLOCK.initSize,
+      true,
+    );
     await client.writeMemory(BARE.kernel, code);
     await client.writeMemory(BARE.kernel + initSize, new Uint8Array(tailBytes));
     await client.writeMemory(BARE.bootParams, bootParams);
@@ -131,21 +125,63 @@ export class BareMachine {
     await client.writeMemory(BARE.mailbox, before);
     await client.out(0xcf8, 4, CF8);
 
-    await this.#traceReads(true);
-    const from = this.trace().length;
+    if (options.traced !== false) await this.#traceReads(true);
+    const from = this.traceBytes();
     await this.qemu.qmp.execute('cont');
-    await options.meanwhile?.(this);
+    await options.meanwhile?.({ qmp: this.qemu.qmp, byte: (offset) => client.peek(own + offset, 1) });
     await this.#until(client, STATE.done);
     await this.qemu.qmp.execute('stop');
     const trace = this.trace(from);
     await this.#traceReads(false);
+    const room = own - BARE.kernel;
+    const roomEnd = room + STUB.program.length - STUB.room;
+    const changed = [
+      ...changes(code, await client.readMemory(BARE.kernel, code.length), [[room, roomEnd]]).map(
+        (at) => `image+${at.toString(16)}`,
+      ),
+      ...changes(bootParams, await client.readMemory(BARE.bootParams, BOOT_PARAMS.size), LEFT_IN_PARAMS).map(
+        (at) => `boot_params+${at.toString(16)}`,
+      ),
+    ];
     return {
       record: await recordOf(client),
-      disturbed: disturbed(before, await client.readMemory(BARE.mailbox, MAILBOX.bytes)),
+      disturbed: [
+        ...disturbed(before, await client.readMemory(BARE.mailbox, MAILBOX.bytes)),
+        ...changed.slice(0, 8),
+      ],
       trace,
       code,
       bootParams,
     };
+  }
+
+  /** How long the trace is. */
+  traceBytes(): number {
+    return statSync(this.qemu.path(FILES.trace)).size;
+  }
+
+  /** What the trace has had since it had so many bytes. */
+  trace(from = 0): string {
+    return readTrace(this.qemu.path(FILES.trace)).slice(from);
+  }
+
+  /** Of the time-stamp counter that the stub sees, against this process's clock. */
+  async tscKhz(client: QtestClient): Promise<number> {
+    const look = async () => {
+      const ticks = new DataView((await client.readMemory(BARE.mailbox + MAILBOX.tsc, 8)).buffer);
+      return { ticks: ticks.getBigUint64(0, true), ms: systemClock.now() };
+    };
+    await this.qemu.qmp.execute('cont');
+    await systemClock.sleep(TSC_SETTLE_MS);
+    const from = await look();
+    await systemClock.sleep(TSC_MS);
+    const to = await look();
+    await this.qemu.qmp.execute('stop');
+    return Math.round(Number(to.ticks - from.ticks) / (to.ms - from.ms));
+  }
+
+  stop(): Promise<void> {
+    return this.qemu.stop();
   }
 
   async #traceReads(enable: boolean): Promise<void> {
@@ -154,14 +190,18 @@ export class BareMachine {
 
   async #until(client: QtestClient, state: number): Promise<void> {
     const deadline = systemClock.now() + TIMEOUT_MS;
-    let ended = false;
-    void this.qemu.ended.then(() => {
-      ended = true;
-    });
-    while ((await client.peek(BARE.mailbox + MAILBOX.state, 4)) !== state) {
-      if (ended) throw new Error('the machine reset itself: a triple fault, most likely');
-      if (systemClock.now() >= deadline) throw new Error(`not there within ${TIMEOUT_MS} ms`);
+    while ((await this.#state(client)) !== state) {
+      if (systemClock.now() >= deadline)
+        throw new Error(`the image has not come back within ${TIMEOUT_MS} ms`);
       await systemClock.sleep(POLL_MS);
+    }
+  }
+
+  async #state(client: QtestClient): Promise<number> {
+    try {
+      return await client.peek(BARE.mailbox + MAILBOX.state, 4);
+    } catch (cause) {
+      throw new Error('QEMU ended: the machine reset itself, most likely by a triple fault', { cause });
     }
   }
 }
@@ -198,7 +238,8 @@ function disturbed(before: Uint8Array, after: Uint8Array): string[] {
   if (!was || !is) return [];
   const problems: string[] = [];
   const same = (what: string, found: bigint | number, wanted: bigint | number) => {
-    if (BigInt(found) !== BigInt(wanted)) problems.push(`${what}: ${found.toString(16)} for ${wanted.toString(16)}`);
+    if (BigInt(found) !== BigInt(wanted))
+      problems.push(`${what}: ${found.toString(16)} for ${wanted.toString(16)}`);
   };
   for (let i = 0; i < 16; i++) {
     const wanted = was.getBigUint64(MAILBOX.registers + 8 * i, true);
@@ -214,6 +255,22 @@ function disturbed(before: Uint8Array, after: Uint8Array): string[] {
   same('SS', is.getUint32(MAILBOX.ss, true), 0x18);
   same('port cf8', is.getUint32(MAILBOX.cf8, true), CF8);
   return problems;
+}
+
+type Range = readonly [from: number, end: number];
+/** Where the stub may leave something in boot_params: the link to its record, the size without it, a summary. */
+const LEFT_IN_PARAMS: readonly Range[] = [
+  [SETUP.setupData, SETUP.setupData + 8],
+  [SETUP.initSize, SETUP.initSize + 4],
+  [BOOT_PARAMS.pad9, BOOT_PARAMS.size],
+];
+
+/** Offsets of bytes that are not as they were and lie in none of these ranges. */
+function changes(was: Uint8Array, is: Uint8Array, but: readonly Range[]): number[] {
+  const offsets: number[] = [];
+  for (let at = 0; at < was.length; at++)
+    if (was[at] !== is[at] && !but.some(([from, end]) => at >= from && at < end)) offsets.push(at);
+  return offsets;
 }
 
 async function recordOf(client: QtestClient): Promise<FlightRecord | null> {

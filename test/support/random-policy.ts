@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import type { Machine } from '../../src/host/scan.js';
+import { hex } from '../../src/pci/slot.js';
 import { defaultPolicy } from '../../src/quiesce/default-policy.js';
 import type { Policy, PolicyRule } from '../../src/quiesce/policy.js';
-import { hex } from '../../src/pci/slot.js';
 import type { Random } from '../../src/sim/random.js';
 import { policies } from './policies.js';
 

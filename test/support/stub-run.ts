@@ -18,6 +18,8 @@ export interface StubRunOptions extends Partial<TableOptions> {
   readonly stub?: StubProgram;
   readonly tailBytes?: number;
   readonly noCommandLine?: boolean;
+  /** The kernel that is wrapped. */
+  readonly kernel?: Uint8Array;
   /** How the kernel is entered, where it is not by kexec. */
   readonly entry?: Partial<ImageEntry>;
 }
@@ -26,25 +28,38 @@ export const CRASH = 'root=/dev/ram0 elfcorehdr=0x1000 irqpoll';
 const KERNEL = makeBzImage();
 const TAIL_BYTES = 32 * 1024;
 
+export function wrapKernel(options: StubRunOptions = {}): Uint8Array {
+  const { policy = defaultPolicy(), stub = STUB, tailBytes = TAIL_BYTES, kernel = KERNEL, ...rest } = options;
+  const { bytes: table } = compileTable(policy, { tool: 'test', ...rest });
+  return wrapImage(kernel, { stub, table, tailBytes });
+}
+
 /** A wrapped kernel that has been entered, and what became of it. */
 export class StubRun {
   readonly image: ImageRun;
   /** All memory that the stub may write to. */
   readonly rooms: readonly Room[];
+  /** Of the program, from the start of the protected-mode code. */
+  readonly programOffset: number;
   readonly #tail: number;
   readonly #initSize: number;
 
-  constructor(options: StubRunOptions = {}) {
-    const { policy = defaultPolicy(), stub = STUB, tailBytes = TAIL_BYTES, entry, ...rest } = options;
-    const { bytes: table } = compileTable(policy, { tool: 'test', ...rest });
-    const wrapped = wrapImage(KERNEL, { stub, table, tailBytes });
+  /** `change` is made to the image after it was wrapped, and looked at. */
+  constructor(
+    options: StubRunOptions = {},
+    wrapped = wrapKernel(options),
+    change?: (image: Uint8Array) => void,
+  ) {
+    const { stub = STUB, tailBytes = TAIL_BYTES, entry } = options;
     const parsed = parseBzImage(wrapped);
     const block = findBlock(parsed);
     if (!block) throw new Error('not wrapped');
-    const code = wrapped.subarray(parsed.codeAt);
+    const image = wrapped.slice();
+    change?.(image);
+    const code = image.subarray(parsed.codeAt);
     this.image = new ImageRun({
       code,
-      bootParams: wrapped.slice(0, BOOT_PARAMS.size),
+      bootParams: image.slice(0, BOOT_PARAMS.size),
       ...(options.noCommandLine ? {} : { commandLine: CRASH }),
       ...entry,
     });
@@ -53,7 +68,8 @@ export class StubRun {
     const scratch = header.getUint32(BLOCK.scratch, true);
     this.#initSize = header.getUint32(BLOCK.initSize, true);
     this.#tail = loadAddress + this.#initSize;
-    const program = loadAddress + block.offset + BLOCK.headerBytes;
+    this.programOffset = block.offset + BLOCK.headerBytes;
+    const program = loadAddress + this.programOffset;
     this.rooms = [
       { address: program + stub.room, length: stub.program.length - stub.room },
       { address: loadAddress + scratch, length: this.#initSize - scratch },
@@ -64,14 +80,15 @@ export class StubRun {
     ];
   }
 
-  on(bus: ConfigBus): Exit {
-    return runOnBus(this.image.run(), bus);
+  on(bus: ConfigBus, instructions?: number): Exit {
+    return runOnBus(this.image.run(instructions), bus);
   }
 
   /** The bytes of the record in full, as the next kernel would find them. */
   setupData(): Uint8Array | null {
     const { memory } = this.image.machine;
-    const node = memory.read32(this.image.bootParamsAddress + SETUP.setupData);
+    const at = this.image.bootParamsAddress + SETUP.setupData;
+    const node = (memory.read32(at) >>> 0) + (memory.read32(at + 4) >>> 0) * 2 ** 32;
     if (node === 0) return null;
     if (memory.read32(node + 8) !== RECORD.setupDataType) throw new Error('another type of setup_data');
     return this.#read(node + 16, memory.read32(node + 12));

@@ -2,16 +2,18 @@ import type { FunctionFacts } from '../../src/host/facts.js';
 import type { Host } from '../../src/host/port.js';
 import type { QtestHost } from '../../src/host/qtest.js';
 import { type Machine, scan } from '../../src/host/scan.js';
+import { BUS_FLAGS } from '../../src/image/layout.js';
 import { seen } from '../../src/pci/function.js';
 import { compareSlots, type Slot, slotParts } from '../../src/pci/slot.js';
 import { ancestors, buildTopology, type Topology, type TopologyNode } from '../../src/pci/topology.js';
-import { isVirtual } from '../../src/quiesce/decide.js';
 import type { Random } from '../../src/sim/random.js';
 
 /** What the kernel was wrapped for. */
 export interface Wrapping {
   readonly machine: Machine | undefined;
   readonly scanAll: boolean;
+  /** Of the table: which buses it says hold virtual functions. */
+  readonly busFlags: Uint8Array;
 }
 
 export interface Sight {
@@ -21,18 +23,20 @@ export interface Sight {
   readonly reached: readonly Slot[];
 }
 
+const OTHER_ROOT = 0xc0;
 const ALL_ONES = { 1: 0xff, 2: 0xffff, 4: 0xffff_ffff } as const;
 
 /**
  * Told from the outside: all that a search of every routing ID finds, less what cannot be seen from where the stub
  * stands, and with what it was told of a function only where the same one is still there.
  */
-export async function stubSight(host: QtestHost, { machine, scanAll }: Wrapping): Promise<Sight> {
+export async function stubSight(host: QtestHost, wrapping: Wrapping): Promise<Sight> {
+  const { machine } = wrapping;
   const { topology } = await scan(host);
-  const visible = [...topology.nodes.values()].filter((node) => isSeen(node, topology, machine, scanAll));
+  const visible = [...topology.nodes.values()].filter((node) => isSeen(node, topology, wrapping));
   const slots = visible.map((node) => node.function.slot);
   const reached = visible.filter((node) => !behindSleeper(node, topology));
-  const missing = missingSlots(topology, machine, scanAll);
+  const missing = missingSlots(topology, wrapping);
   const facts = (slot: Slot): FunctionFacts => {
     const known = machine?.topology.nodes.get(slot);
     const here = topology.nodes.get(slot);
@@ -62,23 +66,21 @@ function same({ function: known }: TopologyNode, { function: here }: TopologyNod
 }
 
 /** Of those that a search of every routing ID finds, the functions that somebody with less patience finds. */
-function isSeen(node: TopologyNode, topology: Topology, machine: Machine | undefined, all: boolean): boolean {
+function isSeen(node: TopologyNode, topology: Topology, { machine, scanAll, busFlags }: Wrapping): boolean {
   const { slot } = node.function;
   const top = [...ancestors(topology, slot)].at(-1) ?? slot;
   const root = slotParts(top).bus;
-  if (root !== 0 && !all && !machine) return false;
+  if (root !== 0 && !scanAll && !machine) return false;
   const { bus, device, function: number } = slotParts(slot);
-  if (number === 0) return true;
+  if (number === 0 || ((busFlags[bus] ?? 0) & BUS_FLAGS.everyRid) !== 0) return true;
   const first = [...topology.nodes.values()].find(({ function: { slot: other } }) => {
     const parts = slotParts(other);
     return parts.bus === bus && parts.device === device && parts.function === 0;
   });
   if (first?.function.multiFunction) return true;
-  return [...(machine?.topology.nodes.values() ?? [])].some((known) => {
-    const parts = slotParts(known.function.slot);
-    if (parts.bus !== bus) return false;
-    if (seen(known.function.sriov) || isVirtual(known)) return true;
-    return parts.device === device && parts.function > 0;
+  return [...(machine?.topology.nodes.keys() ?? [])].some((known) => {
+    const parts = slotParts(known);
+    return parts.bus === bus && parts.device === device && parts.function > 0;
   });
 }
 
@@ -95,7 +97,7 @@ function behindSleeper({ function: { slot } }: TopologyNode, topology: Topology)
 }
 
 /** Functions that the stub was told of, that it looks for, and that do not answer. */
-function missingSlots(topology: Topology, machine: Machine | undefined, scanAll: boolean): Slot[] {
+function missingSlots(topology: Topology, { machine, scanAll }: Wrapping): Slot[] {
   if (!machine) return [];
   const buses = new Set<number>([0]);
   for (const { bus } of machine.topology.roots) buses.add(bus);
@@ -123,7 +125,8 @@ export function shuffled(machine: Machine, random: Random): Machine {
     if (x && y) [slots[a], slots[b]] = [y, x];
   }
   const moved = functions.flatMap((fn, at) => {
-    const keep = at === 0 || seen(fn.sriov) || random.chance(85);
+    // What leads to another root bus, or to virtual functions, stays known.
+    const keep = seen(fn.sriov) || slotParts(slots[at] ?? fn.slot).bus >= OTHER_ROOT || random.chance(85);
     return keep ? [{ ...fn, slot: slots[at] ?? fn.slot }] : [];
   });
   const topology = buildTopology(moved);
