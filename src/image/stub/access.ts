@@ -33,9 +33,7 @@ const PORT_80 = 0x80;
 export function emitAccess(a: Assembler): void {
   a.comment('rax: the time stamp counter');
   a.label('tsc');
-  a.plain('Rdtsc');
-  a.shl(rdx, 32);
-  a.or(rax, rdx);
+  timeStamp(a);
   a.ret();
 
   a.comment('eax: the dword at edx');
@@ -61,9 +59,7 @@ export function emitAccess(a: Assembler): void {
   a.comment('r9: when it began');
   a.label('accessed');
   a.mov(r8d, eax);
-  a.plain('Rdtsc');
-  a.shl(rdx, 32);
-  a.or(rax, rdx);
+  timeStamp(a);
   a.sub(rax, r9);
   a.add(m64(rbx, STATE.ioTicks), rax);
   a.mov(eax, r8d);
@@ -81,9 +77,7 @@ export function emitAccess(a: Assembler): void {
   a.j('je', 'select');
   a.label('slow');
   a.plain('Pause');
-  a.plain('Rdtsc');
-  a.shl(rdx, 32);
-  a.or(rax, rdx);
+  timeStamp(a);
   a.sub(rax, r9);
   a.cmp(rax, r11);
   a.j('jb', 'slow');
@@ -95,17 +89,13 @@ export function emitAccess(a: Assembler): void {
   a.or(eax, ENABLE);
   a.mov(edx, CF8);
   a.out(eax);
-  a.plain('Rdtsc');
-  a.shl(rdx, 32);
-  a.or(rax, rdx);
+  timeStamp(a);
   a.mov(r9, rax);
   a.ret();
 
   a.comment('ends the walk when its time is over; r9: now');
   a.label('checkTime');
-  a.plain('Rdtsc');
-  a.shl(rdx, 32);
-  a.or(rax, rdx);
+  timeStamp(a);
   a.mov(r9, rax);
   a.sub(rax, m64(rbx, STATE.tscStart));
   a.cmp(rax, m64(r14, TABLE.walkTicks));
@@ -122,4 +112,11 @@ export function emitAccess(a: Assembler): void {
   a.outTo(PORT_80);
   a.label('progressEnd');
   a.ret();
+}
+
+/** RAX: the time stamp counter. */
+export function timeStamp(a: Assembler): void {
+  a.plain('Rdtsc');
+  a.shl(rdx, 32);
+  a.or(rax, rdx);
 }

@@ -9,6 +9,7 @@ import {
   SETUP,
   TABLE,
 } from '../layout.js';
+import { timeStamp } from './access.js';
 import {
   type Assembler,
   al,
@@ -220,9 +221,7 @@ function emitRecordHeader(a: Assembler): void {
   a.mov(m32(r13, RECORD.tailBytes), eax);
   a.mov(eax, m32(r9, BLOCK.programId));
   a.mov(m32(r13, RECORD.program), eax);
-  a.plain('Rdtsc');
-  a.shl(rdx, 32);
-  a.or(rax, rdx);
+  timeStamp(a);
   a.sub(rax, m64(rbx, STATE.tscStart));
   a.mov(m64(r13, RECORD.ticks), rax);
   a.ret();
