@@ -1,5 +1,5 @@
 import { ShootdownError } from '../pci/error.js';
-import { EDU_TARGET, expectEdu, findEdu } from './edu-master.js';
+import { EDU_TARGET, eduStray, expectEdu, findEdu } from './edu-master.js';
 import type { Guest } from './guest.js';
 import type { Master } from './master.js';
 import type { StrayCount } from './verdict.js';
@@ -49,15 +49,7 @@ export class EduInterrupter implements Master {
   }
 
   async judge(): Promise<StrayCount> {
-    return {
-      of: 'edu',
-      sent: this.#sent,
-      landed: this.#landed,
-      first: this.#landed > 0 ? `0x${EDU_TARGET.toString(16)}` : null,
-      during: { sent: 0, landed: 0 },
-      later: { sent: 0, landed: 0 },
-      aliveBefore: this.#aliveBefore,
-    };
+    return eduStray(this.#sent, this.#landed, this.#aliveBefore);
   }
 
   /** Raises an interrupt, and leaves it raised; true if that sent a message. */

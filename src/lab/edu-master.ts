@@ -65,15 +65,7 @@ export class EduMaster implements Master {
   }
 
   async judge(): Promise<StrayCount> {
-    return {
-      of: 'edu',
-      sent: this.#sent,
-      landed: this.#landed,
-      first: this.#landed > 0 ? `0x${EDU_TARGET.toString(16)}` : null,
-      during: { sent: 0, landed: 0 },
-      later: { sent: 0, landed: 0 },
-      aliveBefore: this.#aliveBefore,
-    };
+    return eduStray(this.#sent, this.#landed, this.#aliveBefore);
   }
 
   /** True if a write that `edu` is told to make lands. */
@@ -121,4 +113,11 @@ export async function expectEdu(qtest: QtestClient, bar: number): Promise<void> 
     'io',
     `edu does not answer at ${bar.toString(16)}: it reads ${ident.toString(16)}`,
   );
+}
+
+/** The count of a master that is told to write, and is asked each time what came of it. */
+export function eduStray(sent: number, landed: number, aliveBefore: boolean): StrayCount {
+  const first = landed > 0 ? `0x${EDU_TARGET.toString(16)}` : null;
+  const none = { sent: 0, landed: 0 };
+  return { of: 'edu', sent, landed, first, during: none, later: none, aliveBefore };
 }
