@@ -12,7 +12,7 @@ import { createMachine, randomMachine, type SimMachine } from '../src/sim/index.
 import { policies } from './support/policies.js';
 import { CRASH, StubRun } from './support/stub-run.js';
 
-const RUNS = 1500;
+const RUNS = Number(process.env['SHOOTDOWN_STUB_MACHINES'] ?? 1000);
 
 const withoutBridgeRules: Policy = {
   ...defaultPolicy(),
