@@ -21,6 +21,8 @@ export interface ImageEntry extends Pick<MachineSetup, 'injections' | 'ticks' | 
   readonly commandLineAddress?: number;
   /** May lie within the image, which is how the kernel's own 32-bit entry comes here. */
   readonly gdtAddress?: number;
+  /** Default: none, as Linux's kexec leaves it. */
+  readonly idtr?: { readonly base: number; readonly limit: number };
   /** Code and stack selector. Defaults 0x10 and 0x18. */
   readonly cs?: number;
   readonly ss?: number;
@@ -97,6 +99,7 @@ export class ImageRun {
     cpu.rip = at.load + ENTRY_64;
     cpu.rflags = entry.rflags ?? FLAG.fixed | FLAG.ID | FLAG.PF;
     cpu.gdtr = { base: at.gdt, limit: GDT_BYTES - 1 };
+    if (entry.idtr) cpu.idtr = entry.idtr;
     cpu.cs = cs;
     cpu.ss = ss;
     this.#registers = cpu.halves.slice();

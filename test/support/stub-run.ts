@@ -87,11 +87,27 @@ export class StubRun {
   /** The bytes of the record in full, as the next kernel would find them. */
   setupData(): Uint8Array | null {
     const { memory } = this.image.machine;
-    const at = this.image.bootParamsAddress + SETUP.setupData;
-    const node = (memory.read32(at) >>> 0) + (memory.read32(at + 4) >>> 0) * 2 ** 32;
+    const node = this.#node;
     if (node === 0) return null;
     if (memory.read32(node + 8) !== RECORD.setupDataType) throw new Error('another type of setup_data');
     return this.#read(node + 16, memory.read32(node + 12));
+  }
+
+  /** What is wrong with where the record in full is. */
+  recordMisplaced(): readonly string[] {
+    const { bootParamsAddress } = this.image;
+    const pad = this.#read(bootParamsAddress + BOOT_PARAMS.pad9, BOOT_PARAMS.size - BOOT_PARAMS.pad9);
+    return [
+      ...(this.#node >= this.#tail ? [] : ['it begins before the tail']),
+      ...(this.#node % 16 === 0 ? [] : ['it is not aligned']),
+      ...(pad.every((byte) => byte === 0) ? [] : ['there is a summary, too']),
+    ];
+  }
+
+  get #node(): number {
+    const { memory } = this.image.machine;
+    const at = this.image.bootParamsAddress + SETUP.setupData;
+    return (memory.read32(at) >>> 0) + (memory.read32(at + 4) >>> 0) * 2 ** 32;
   }
 
   /** What the decompressor is told. */
@@ -100,13 +116,19 @@ export class StubRun {
   }
 
   get record(): FlightRecord | null {
+    const bytes = this.recordBytes();
+    return bytes && parseFlight(bytes);
+  }
+
+  /** In full, or the summary in boot_params with what is behind it. */
+  recordBytes(): Uint8Array | null {
     const bytes = this.setupData();
-    if (bytes) return parseFlight(bytes);
+    if (bytes) return bytes;
     const summary = this.#read(
       this.image.bootParamsAddress + BOOT_PARAMS.pad9,
       BOOT_PARAMS.size - BOOT_PARAMS.pad9,
     );
-    return summary.every((byte) => byte === 0) ? null : parseFlight(summary);
+    return summary.every((byte) => byte === 0) ? null : summary;
   }
 
   /** What it must never do, a line each; none if all is well. */
