@@ -2,6 +2,7 @@ import { createConnection, type Socket } from 'node:net';
 import type { Clock } from '../host/clock.js';
 import { QtestClient } from '../host/qtest-client.js';
 import { ShootdownError } from '../pci/error.js';
+import { printable } from '../pci/printable.js';
 import { FILES, machineArguments, type QemuMachine } from './machine.js';
 import { type QemuProcess, startQemu } from './qemu.js';
 import { type QemuEndReason, watchEnd } from './qemu-end.js';
@@ -131,7 +132,9 @@ export class Guest {
     const ended = closed && !this.#cutOff ? 'QEMU has ended; ' : '';
     const panic = /Kernel panic - .*/.exec(this.console.text)?.[0].trim();
     const tail = this.console.tail(TAIL_LINES).split('\n').join(' / ');
-    const parts = [message, ...(panic === undefined ? [] : [panic])].join('; ');
+    const last = this.qemu.stderr.trim().split('\n').at(-1) ?? '';
+    const said = last === '' ? [] : [`QEMU says: ${printable(last)}`];
+    const parts = [message, ...said, ...(panic === undefined ? [] : [panic])].join('; ');
     return new ShootdownError(
       code,
       `${ended}${parts}; the console's last lines: ${tail === '' ? '(none)' : tail}`,
