@@ -118,13 +118,13 @@ describe('shootdown wrap', () => {
   });
 
   it('does not lose a kernel by a slip, and replaces what it wrapped', () => {
-    copyFileSync(image, path('vmlinuz'));
-    expect(failure('wrap', image, '-o', path('vmlinuz'))).toMatchObject({
+    copyFileSync(image, path('installed'));
+    expect(failure('wrap', image, '-o', path('installed'))).toMatchObject({
       status: 64,
       text: expect.stringContaining('is no wrapped kernel: name another file, or say --force'),
     });
-    ok('wrap', image, '-o', path('vmlinuz'), '--force');
-    expect(ok('wrap', image, '-o', path('vmlinuz'))).toContain('wrapped');
+    ok('wrap', image, '-o', path('installed'), '--force');
+    expect(ok('wrap', image, '-o', path('installed'))).toContain('wrapped');
   });
 
   it('never writes over its input, and never twice into one kernel', () => {
@@ -227,7 +227,7 @@ describe('shootdown inspect', () => {
       status: 2,
       text: `${path('other')}: its stub is not the one of this version: there is no listing of it here\n`,
     });
-    expect(shootdown('inspect', path('other'))).toMatchObject({
+    expect(shootdown(['inspect', path('other')])).toMatchObject({
       status: 2,
       stdout: expect.stringContaining('NOT the one of this version'),
     });
