@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { ConfigBus } from '../src/image/config-ports.js';
+import type { Exit } from '../src/image/interpreter.js';
 import { STUB } from '../src/image/stub.generated.js';
 import { defaultPolicy } from '../src/quiesce/default-policy.js';
 import { CRASH, StubRun, type StubRunOptions } from './support/stub-run.js';
@@ -103,12 +104,15 @@ describe('the stub', () => {
       ['quiet shootdown=off elfcorehdr=1', 'off'],
       ['shootdown=on shootdown=off', 'off'],
       ['shootdown=off shootdown=on', 'on'],
-      ['shootdown=offline', 'on'],
+      ['shootdown=offline', 'observe'],
+      ['shootdown=of', 'observe'],
+      ['shootdown="off"', 'observe'],
       ['xshootdown=off', 'on'],
       ['shootdown=observe', 'observe'],
       ['shootdown=observe\tquiet', 'observe'],
       ['', 'on'],
-      ['shootdown=', 'on'],
+      ['shootdown=', 'observe'],
+      ['shootdown=observe shootdown=on', 'on'],
       [`${'x'.repeat(2100)} shootdown=off`, 'on'],
     ])('%s', (commandLine, wanted) => {
       const bus = oneMaster();
@@ -148,6 +152,14 @@ describe('the stub', () => {
     expect(problems).toEqual([]);
     expect(stub.image.ports.trace).toEqual([]);
     expect(stub.record).toMatchObject({ end: 'nothing', counts: { functions: 0, reads: 0 } });
+  });
+
+  it('touches no port in a TDX guest, where one would leave the next kernel crippled', () => {
+    const cpuid = (leaf: number): [number, number, number, number] =>
+      leaf === 0x21 ? [0, 0x6574_6e49, 0x2020_2020, 0x5844_546c] : [0, 0, 0, 0];
+    const stub = new StubRun({ scanAll: false, entry: { commandLine: CRASH, cpuid } });
+    expect(stub.problems(stub.image.run().next().value as Exit)).toEqual([]);
+    expect(stub.record).toMatchObject({ end: 'confidential', counts: { reads: 0 } });
   });
 
   it('puts back what port 0xCF8 held', () => {

@@ -1,5 +1,6 @@
 import {
   chmodSync,
+  copyFileSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -109,7 +110,21 @@ describe('shootdown wrap', () => {
     };
     writeFileSync(path('policy.json'), JSON.stringify(policy));
     const report = JSON.parse(ok('wrap', image, '-o', path('q'), '--policy', path('policy.json'), '--json'));
-    expect(report.wrapped.table).toMatchObject({ rules: 0, template: { policy: { name: 'only NICs' } } });
+    expect(report.wrapped.table).toMatchObject({
+      rules: [],
+      otherwise: 'exempt',
+      template: { policy: { name: 'only NICs' } },
+    });
+  });
+
+  it('does not lose a kernel by a slip, and replaces what it wrapped', () => {
+    copyFileSync(image, path('installed'));
+    expect(failure('wrap', image, '-o', path('installed'))).toMatchObject({
+      status: 64,
+      text: expect.stringContaining('is no wrapped kernel: name another file, or say --force'),
+    });
+    ok('wrap', image, '-o', path('installed'), '--force');
+    expect(ok('wrap', image, '-o', path('installed'))).toContain('wrapped');
   });
 
   it('never writes over its input, and never twice into one kernel', () => {
@@ -212,7 +227,10 @@ describe('shootdown inspect', () => {
       status: 2,
       text: `${path('other')}: its stub is not the one of this version: there is no listing of it here\n`,
     });
-    expect(ok('inspect', path('other'))).toContain('NOT the one of this version');
+    expect(shootdown(['inspect', path('other')])).toMatchObject({
+      status: 2,
+      stdout: expect.stringContaining('NOT the one of this version'),
+    });
     expect(failure('inspect', image, '--listing')).toMatchObject({ status: 2 });
   });
 

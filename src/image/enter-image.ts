@@ -6,7 +6,7 @@ import { ARITHMETIC, FLAG, RSI, RSP } from './x86-cpu.js';
 import type { Change } from './x86-memory.js';
 
 /** A kernel image as a kexec loader hands the machine to it. */
-export interface ImageEntry extends Pick<MachineSetup, 'injections' | 'ticks' | 'decoder'> {
+export interface ImageEntry extends Pick<MachineSetup, 'injections' | 'ticks' | 'decoder' | 'cpuid'> {
   /** The protected-mode code. */
   readonly code: Uint8Array;
   /** The page of boot_params with the image's setup header; the loader's fields are filled in. */
@@ -89,6 +89,7 @@ export class ImageRun {
       until: at.load + ENTRY_64 + ENTRY_BYTES.length,
       ...(entry.injections ? { injections: entry.injections } : {}),
       ...(entry.ticks ? { ticks: entry.ticks } : {}),
+      ...(entry.cpuid ? { cpuid: entry.cpuid } : {}),
       ...(entry.decoder ? { decoder: entry.decoder } : {}),
     });
     const { cpu } = this.machine;

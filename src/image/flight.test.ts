@@ -169,7 +169,7 @@ describe('what is no record', () => {
       changed((v) => v.setUint16(RECORD.entryBytes, 8, true)),
       /entries of 8 bytes/,
     ],
-    ['an end that is none', changed(u8(RECORD.end, 7)), /end 7 is not known/],
+    ['an end that is none', changed(u8(RECORD.end, 8)), /end 8 is not known/],
     ['a phase that is none', changed(u8(RECORD.phase, 9)), /phase 9 is not known/],
     ['an outcome that is none', changed(u8(size - 9, 77)), /0000:02:02.0: outcome 77 is not known/],
     ['a wait that is none', changed(u8(size - 10, 3)), /kind of wait 3 is not known/],

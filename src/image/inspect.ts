@@ -5,7 +5,7 @@ import { compressionOf } from './kind.js';
 import { ENTRY_64, GUARD } from './layout.js';
 import { decodeOriginal, restoreOriginal, sha256 } from './original.js';
 import type { StubProgram } from './stub.js';
-import type { Table } from './table-data.js';
+import type { Table, TableAction } from './table-data.js';
 import { parseTable } from './table-parse.js';
 import { guardFor } from './wrap.js';
 
@@ -60,8 +60,16 @@ export interface WrappedInfo {
   readonly table:
     | (Pick<Table, 'template' | 'scanAll' | 'progress'> & {
         readonly bytes: number;
-        readonly rules: number;
+        /** In order, with what the table itself says is to be done, and what is done where none matches. */
+        readonly rules: readonly { readonly id: string; readonly action: TableAction }[];
+        readonly otherwise: TableAction;
         readonly knownFunctions: number;
+        readonly bounds: {
+          readonly walkMs: number;
+          readonly pendingMs: number;
+          readonly accesses: number;
+          readonly tscKhz: number;
+        };
       })
     | null;
   readonly original: {
@@ -117,6 +125,11 @@ function wrappedInfo(image: BzImage, block: Block, stub: StubProgram): WrappedIn
   const original = attempt(() => decodeOriginal(block.original).info);
   const restored =
     original && attempt(() => restoreOriginal(image.file.bytes, block.original, image.codeAt + block.offset));
+  if (image.setup.initSize !== block.initSize + block.tailBytes) {
+    problems.push(
+      `init_size is ${image.setup.initSize}, and the kernel's own ${block.initSize} with the tail make ${block.initSize + block.tailBytes}: there will be no full flight record`,
+    );
+  }
   return {
     stub: {
       bytes: block.program.length,
@@ -134,8 +147,15 @@ function wrappedInfo(image: BzImage, block: Block, stub: StubProgram): WrappedIn
           scanAll: table.scanAll,
           progress: table.progress,
           bytes: block.table.length,
-          rules: table.rules.length,
+          rules: table.rules.map(({ action }, n) => ({ id: table.template.rules[n] ?? `rule ${n}`, action })),
+          otherwise: table.otherwise,
           knownFunctions: table.known.length,
+          bounds: {
+            walkMs: Number(table.walkTicks) / table.tscKhz,
+            pendingMs: Number(table.pendingTicks) / table.tscKhz,
+            accesses: table.maxAccesses,
+            tscKhz: table.tscKhz,
+          },
         }
       : null,
     original: original

@@ -1,5 +1,5 @@
 import { ShootdownError } from '../pci/error.js';
-import { Cpu, type PortRequest, RAX } from './x86-cpu.js';
+import { Cpu, type Cpuid, type PortRequest, RAX } from './x86-cpu.js';
 import { Decoder } from './x86-decode.js';
 import { deliver, VECTOR } from './x86-interrupt.js';
 import { Memory, type Region } from './x86-memory.js';
@@ -33,6 +33,8 @@ export interface MachineSetup {
   readonly injections?: readonly Injection[];
   /** The time stamp counter, below 2⁵³. By default an instruction takes 1 tick and an access to a port 1000. */
   readonly ticks?: (counts: Counts) => number;
+  /** Default: zeros, as no CPU says them. */
+  readonly cpuid?: Cpuid;
   /** Shared by the runs of one program, which are then faster. */
   readonly decoder?: Decoder;
 }
@@ -74,9 +76,9 @@ export class StubMachine implements Counts {
   /** Where the instruction stands that was begun last. */
   #begun = 0;
 
-  constructor({ regions, until, injections = [], ticks = defaultTicks, decoder }: MachineSetup) {
+  constructor({ regions, until, injections = [], ticks = defaultTicks, decoder, cpuid }: MachineSetup) {
     this.memory = new Memory(regions);
-    this.cpu = new Cpu(this.memory, () => ticks(this));
+    this.cpu = new Cpu(this.memory, () => ticks(this), cpuid);
     this.#decoder = decoder ?? new Decoder();
     this.#until = until;
     this.#injections = injections;

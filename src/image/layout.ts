@@ -296,6 +296,7 @@ export const END = {
   stopped: 4, // at a failure, as the policy says
   nothing: 5, // ports 0xCF8 and 0xCFC do not answer
   room: 6, // more functions than the list holds
+  confidential: 7, // a TDX guest, where an access to a port would leave the next kernel crippled
 } as const;
 
 export const PHASE = { start: 0, discover: 1, gate: 2, wait: 3, messages: 4, record: 5, done: 6 } as const;

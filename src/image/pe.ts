@@ -9,7 +9,9 @@ export interface Pe {
   readonly certificateEntryAt: number | undefined;
   /** The certificate table: signatures. `undefined` for none. */
   readonly certificate: { readonly at: number; readonly bytes: number } | undefined;
+  /** SizeOfImage, and where it stands. */
   readonly imageBytes: number;
+  readonly imageBytesAt: number;
   readonly sections: readonly PeSection[];
 }
 
@@ -41,6 +43,7 @@ export function parsePe(file: Reader): Pe | undefined {
     certificateEntryAt: hasEntry ? entryAt : undefined,
     certificate: certificate && (certificate.at !== 0 || certificate.bytes !== 0) ? certificate : undefined,
     imageBytes: file.u32(optional + 56),
+    imageBytesAt: optional + 56,
     sections: parseSections(file, optional + optionalBytes, file.u16(at + 6)),
   };
 }

@@ -103,13 +103,22 @@ describe('wrapImage', () => {
     );
     const entry = parsed.pe?.certificateEntryAt ?? 0;
     const checksum = parsed.pe?.checksumAt ?? 0;
+    const imageBytes = parsed.pe?.imageBytesAt ?? 0;
     const allowed = (at: number) =>
       (at >= entry && at < entry + 8) ||
       (at >= checksum && at < checksum + 4) ||
+      (at >= imageBytes && at < imageBytes + 4) ||
       (at >= SETUP.syssize && at < SETUP.syssize + 4) ||
       (at >= SETUP.initSize && at < SETUP.initSize + 4) ||
       (at >= parsed.codeAt + GUARD.offset && at < parsed.codeAt + ENTRY_64 + 2);
     expect(changed.filter((at) => !allowed(at))).toEqual([]);
+  });
+
+  it('lets the image as firmware sees it grow with init_size', () => {
+    const [before, after] = [parseBzImage(image), parseBzImage(wrapped)];
+    const grown = after.setup.initSize - before.setup.initSize;
+    expect(grown).toBeGreaterThan(0);
+    expect(after.pe?.imageBytes).toBe((before.pe?.imageBytes ?? 0) + grown);
   });
 
   it('gives the same bytes each time', () => {

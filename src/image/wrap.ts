@@ -100,7 +100,12 @@ function checkTail(initSize: number, tailBytes: number): void {
 /** All that `wrapImage` writes to before the block. */
 function changedRanges({ pe, codeAt }: BzImage): [number, number][] {
   return [
-    ...(pe ? [[pe.checksumAt, 4] as [number, number]] : []),
+    ...(pe
+      ? ([
+          [pe.imageBytesAt, 4],
+          [pe.checksumAt, 4],
+        ] as [number, number][])
+      : []),
     ...(pe?.certificateEntryAt === undefined ? [] : [[pe.certificateEntryAt, 8] as [number, number]]),
     [SETUP.syssize, 4],
     [SETUP.initSize, 4],
@@ -113,6 +118,8 @@ function changeHeaders(bytes: Uint8Array, { pe, setup, codeAt }: BzImage, tailBy
   view.setUint32(SETUP.syssize, (bytes.length - codeAt) / PARAGRAPH, true);
   view.setUint32(SETUP.initSize, setup.initSize + tailBytes, true);
   if (!pe) return;
+  // Kernels that unpack themselves where firmware put them take this for init_size and the alignment.
+  view.setUint32(pe.imageBytesAt, pe.imageBytes + tailBytes, true);
   view.setUint32(pe.checksumAt, 0, true);
   if (pe.certificateEntryAt !== undefined) view.setBigUint64(pe.certificateEntryAt, 0n, true);
 }

@@ -5,6 +5,7 @@ import { stop } from './x86-stop.js';
 export const RAX = 0;
 export const RCX = 1;
 export const RDX = 2;
+export const RBX = 3;
 export const RSP = 4;
 export const RSI = 6;
 export const RDI = 7;
@@ -54,6 +55,9 @@ export function highOf(address: number): number {
   return Math.floor(address / TWO_32) | 0;
 }
 
+/** EAX, EBX, ECX, EDX of a leaf and a subleaf. */
+export type Cpuid = (leaf: number, subleaf: number) => readonly [number, number, number, number];
+
 /**
  * What a CPU at privilege level 0 in 64-bit mode holds. Addresses are numbers: signed, thus exact up to 2⁵³, which
  * covers what is canonical. 64-bit values are pairs of signed 32-bit halves. Status flags are kept as the results
@@ -95,7 +99,10 @@ export class Cpu {
   /** Ticks of the time stamp counter: below 2⁵³. */
   readonly ticks: () => number;
 
-  constructor(memory: Memory, ticks: () => number) {
+  readonly cpuid: Cpuid;
+
+  constructor(memory: Memory, ticks: () => number, cpuid: Cpuid = () => [0, 0, 0, 0]) {
+    this.cpuid = cpuid;
     this.memory = memory;
     this.ticks = ticks;
   }

@@ -25,6 +25,7 @@ import {
 } from './x86-operands.js';
 import {
   clear,
+  identify,
   loadTable,
   moveFromSegment,
   popFlags,
@@ -99,6 +100,7 @@ export const OPCODES: ReadonlyMap<string, Opcode> = new Map<string, Opcode>([
   ['0f 01 /2', { form: 'plain', build: (at) => loadTable(at, 'gdtr') }],
   ['0f 01 /3', { form: 'plain', build: (at) => loadTable(at, 'idtr') }],
   ['0f 31', { form: 'plain', build: () => readTimeStamp }],
+  ['0f a2', { form: 'plain', build: () => identify }],
   ['f3 90', { form: 'plain', build: () => () => {} }],
   ['f3 a4', { form: 'plain', build: () => repeatMove }],
   ['fa', { form: 'plain', build: () => clear(FLAG.IF) }],

@@ -1,4 +1,4 @@
-import { type Cpu, FLAG, RAX, RCX, RDI, RDX, RSI } from './x86-cpu.js';
+import { type Cpu, FLAG, RAX, RBX, RCX, RDI, RDX, RSI } from './x86-cpu.js';
 import { narrowRegister, type Operands } from './x86-operands.js';
 import { stop } from './x86-stop.js';
 
@@ -77,6 +77,14 @@ export function readTimeStamp(cpu: Cpu): void {
   const ticks = cpu.ticks();
   cpu.setAddress(RAX, ticks % 0x1_0000_0000);
   cpu.setAddress(RDX, Math.floor(ticks / 0x1_0000_0000));
+}
+
+export function identify(cpu: Cpu): void {
+  const values = cpu.cpuid(cpu.halves[RAX * 2] as number, cpu.halves[RCX * 2] as number);
+  [RAX, RBX, RCX, RDX].forEach((register, i) => {
+    cpu.halves[register * 2] = values[i] as number;
+    cpu.halves[register * 2 + 1] = 0;
+  });
 }
 
 export function repeatMove(cpu: Cpu): void {

@@ -49,7 +49,8 @@ export function recordedWrites(record: FlightRecord): readonly TracedWrite[] {
 
 /**
  * Whether the trace has, one after the other and with nothing in between, exactly the writes that the record tells of:
- * nobody else is at work between two kernels. A summary tells their number, and which they were but for MSI.
+ * nobody else is at work between two kernels. A summary tells their number, and which they were but for MSI. Where
+ * nothing was written because it only observed, what would have been is not in the trace.
  */
 export function traceAgrees(trace: readonly TracedWrite[], record: FlightRecord): boolean {
   const key = ({ slot, offset, value }: TracedWrite) => `${slot}+${offset}=${value}`;
@@ -57,6 +58,12 @@ export function traceAgrees(trace: readonly TracedWrite[], record: FlightRecord)
   const count = record.counts.writes;
   if (record.summary ? recorded.length > count : recorded.length !== count) return false;
   const all = trace.map(key);
+  if (record.observe) {
+    const wouldBe = record.entries
+      .filter(({ outcome }) => outcome === 'wouldGate')
+      .flatMap((entry) => recordedWrites({ ...record, entries: [{ ...entry, outcome: 'done' }] }));
+    return count === 0 && !wouldBe.some((one) => all.includes(key(one)));
+  }
   for (let at = 0; at + count <= all.length; at++) {
     const window = new Set(all.slice(at, at + count));
     if (window.size === count && recorded.every((one) => window.has(one))) return true;

@@ -165,7 +165,7 @@ class ScenarioRun {
         stray: stray.landed + stray.later.landed,
         findings,
         restored: applied?.restored,
-        recorded: place === 'between' ? (flown?.traceAgrees ?? false) : undefined,
+        recorded: place === 'between' ? isBorneOut(flown) : undefined,
         usable: uses.network !== false && uses.vmcore !== false,
         aliveBefore: stray.of === null || stray.aliveBefore,
       }),
@@ -293,6 +293,11 @@ class ScenarioRun {
   #seconds(): number {
     return seconds(this.#options.clock.now() - this.#started);
   }
+}
+
+/** The walk came to its end, nothing failed, and the trace shows what the record says. */
+function isBorneOut(flight: GuestFlight | null): boolean {
+  return flight !== null && flight.end === 'complete' && flight.failed === 0 && flight.traceAgrees;
 }
 
 function guestFlight(record: FlightRecord, trace: readonly TracedWrite[]): GuestFlight {

@@ -72,6 +72,6 @@ export type LabOutcome =
   | 'oops' // the next kernel complained of itself
   | 'not-restored' // `restore` in the guest did not give every byte back
   | 'crippled' // the next kernel came up, and could not use a device or had no /proc/vmcore
-  | 'unrecorded' // the stub left no flight record, or one that the trace of QEMU does not bear out
+  | 'unrecorded' // the stub left no flight record, one that tells of failure, or one that the trace of QEMU does not bear out
   | 'unproven' // nothing landed, but the master was not seen at work before the jump
   | 'stuck'; // the next kernel did not come up

@@ -26,7 +26,7 @@ export async function wrappedKernel(
   { policy = labPolicy(), ...options }: WrappedOptions = {},
 ): Promise<string> {
   const { bytes: table } = compileTable(policy, {
-    tool: 'shootdown lab',
+    tool: 'lab',
     scanAll: options.machine === undefined,
     ...options,
   });

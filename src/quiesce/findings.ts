@@ -48,7 +48,8 @@ export const FINDINGS = {
       'The device works for a driver, as far as can be known. If this kernel panicked now, nobody would run that driver again: the device could go on writing and interrupting while the capture kernel boots and saves the dump.',
     evidence:
       'PCI_COMMAND bit 2 (BME) is set, or INTx is asserted and not disabled; a driver is bound or it is not known whether one is.',
-    advice: 'Put its driver into the capture initramfs, so that it resets the device.',
+    advice:
+      'Wrap the capture kernel (shootdown wrap), or put the driver into the capture initramfs, so that it resets the device.',
     hazards: ['H07', 'H12'],
   },
   SD004: {

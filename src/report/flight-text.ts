@@ -101,6 +101,7 @@ const WHY_ENDED: Readonly<Record<Exclude<FlightEnd, 'exception'>, string>> = {
   stopped: 'a function failed, and the policy says to stop there',
   nothing: 'ports CF8 and CFC answer nothing here, and this machine cannot be stopped between the kernels',
   room: 'there are more functions than its list holds',
+  confidential: 'this is a TDX guest, in which it cannot work',
 };
 
 const DURING: Readonly<Record<FlightPhase, string>> = {

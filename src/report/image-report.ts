@@ -135,13 +135,29 @@ function wrappedRows({ stub, table, ...wrapped }: WrappedInfo): Row[] {
   const { tool, policy } = table.template;
   const buses = table.scanAll ? 'all 256 buses' : 'known buses and what bridges lead to';
   out.push(
-    ['policy', `${policy.name} (${policy.sha256}), ${count(table.rules)} rules, by ${tool}`],
+    ['policy', `${policy.name} (${policy.sha256}), by shootdown ${tool}`],
+    [
+      'rules',
+      [...table.rules.map(({ id, action }) => `${id}: ${action}`), `otherwise: ${table.otherwise}`].join(
+        ', ',
+      ),
+    ],
+    ['bounds', boundsText(table.bounds, table.template.tsc)],
     [
       'known',
       `${count(table.knownFunctions)} functions; scans ${buses}${table.progress ? '; progress codes on port 0x80' : ''}`,
     ],
   );
   return out;
+}
+
+function boundsText(
+  { walkMs, pendingMs, accesses, tscKhz }: NonNullable<WrappedInfo['table']>['bounds'],
+  tsc: string | undefined,
+): string {
+  const ms = (value: number) => `${Math.round(value * 10) / 10} ms`;
+  const how = tsc === undefined ? '' : `, ${tsc}`;
+  return `${ms(walkMs)} for the walk, ${ms(pendingMs)} for what is pending, ${count(accesses)} accesses; TSC at ${tscKhz / 1000} MHz${how}`;
 }
 
 function loadText({ kernel }: ImageInfo): string {

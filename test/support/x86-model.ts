@@ -330,6 +330,9 @@ const ACTIONS: Readonly<Record<number, Action>> = {
   [Mnemonic.Sidt]: storeTable('idtr'),
   [Mnemonic.Lgdt]: loadTable('gdtr'),
   [Mnemonic.Lidt]: loadTable('idtr'),
+  [Mnemonic.Cpuid]: ({ state }) => {
+    for (const register of [0, 1, 2, 3]) state.registers[register] = 0n;
+  },
   [Mnemonic.Rdtsc]: ({ state }) => {
     state.registers[0] = state.ticks & 0xffff_ffffn;
     state.registers[2] = state.ticks >> 32n;

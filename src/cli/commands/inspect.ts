@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { inspectImage } from '../../image/inspect.js';
+import { type ImageInfo, inspectImage } from '../../image/inspect.js';
 import { LISTING } from '../../image/listing.generated.js';
 import { STUB } from '../../image/stub.generated.js';
 import { ShootdownError } from '../../pci/error.js';
@@ -21,7 +21,17 @@ export function inspectCommand(program: Command, run: Run): void {
     .argument('<image>', 'a bzImage, wrapped or not')
     .option('--listing', "print the listing of the stub's program, if it is byte for byte ours")
     .option('--json', 'print one JSON object')
+    .addHelpText(
+      'after',
+      '\nExit status: 0 sound; 1 no kernel image; 2 its stub is not that of this version, or something in it is damaged.',
+    )
     .action((image: string, options: InspectOptions) => run((io) => runInspect(image, options, io)));
+}
+
+/** Not wrapped, or wrapped as this version does it: a script may ask before it loads the image. */
+function isSound({ wrapped }: ImageInfo): boolean {
+  if (!wrapped) return true;
+  return wrapped.stub.ofThisVersion && wrapped.problems.length === 0 && wrapped.original?.restorable === true;
 }
 
 async function runInspect(path: string, options: InspectOptions, io: Io): Promise<ExitStatus> {
@@ -32,7 +42,7 @@ async function runInspect(path: string, options: InspectOptions, io: Io): Promis
   const info = about(path, () => inspectImage(bytes, STUB));
   if (!options.listing) {
     io.out(options.json ? jsonText(inspectJson(path, info)) : inspectText(path, info, { style: io.style }));
-    return EXIT.clean;
+    return isSound(info) ? EXIT.clean : EXIT.findings;
   }
   if (info.wrapped?.stub.ofThisVersion) {
     io.out(LISTING);

@@ -1,8 +1,10 @@
+import { existsSync, statSync } from 'node:fs';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { inspectImage } from '../../image/inspect.js';
+import { type ImageInfo, inspectImage } from '../../image/inspect.js';
 import { STUB } from '../../image/stub.generated.js';
 import { compileTable } from '../../image/table.js';
 import { wrapImage } from '../../image/wrap.js';
+import { ShootdownError } from '../../pci/error.js';
 import { wrapJson, wrapText } from '../../report/image-report.js';
 import { VERSION } from '../../version.js';
 import { EXIT, type ExitStatus } from '../exit.js';
@@ -18,6 +20,7 @@ interface WrapCommandOptions {
   readonly for?: string;
   readonly tail: number;
   readonly replace?: boolean;
+  readonly force?: boolean;
   readonly scanAll?: boolean;
   readonly json?: boolean;
 }
@@ -42,7 +45,8 @@ export function wrapCommand(program: Command, run: Run): void {
         .argParser(parseTail)
         .default(TAIL_KIB),
     )
-    .option('--replace', 'give a kernel that is wrapped already a new stub')
+    .option('--replace', 'give a kernel that is wrapped already a new stub, policy and machine')
+    .option('--force', 'replace an output file that is not a wrapped kernel')
     .option('--scan-all', 'look at all 256 buses, whatever the policy says')
     .option('--json', 'print one JSON object')
     .action((image: string, options: WrapCommandOptions) => run((io) => runWrap(image, options, io)));
@@ -56,13 +60,14 @@ function parseTail(value: string): number {
 
 async function runWrap(path: string, options: WrapCommandOptions, io: Io): Promise<ExitStatus> {
   checkNotInput(options.output, path);
+  if (!options.force) checkReplaceable(options.output);
   const policy = readPolicy(options.policy);
   const input = readImage(path);
   const before = about(path, () => inspectImage(input.bytes, STUB));
   const wrapFor = options.for === undefined ? undefined : await machineForWrap(options.for, io);
   const machine = wrapFor?.machine;
   const { bytes: table, notes } = compileTable(policy, {
-    tool: `shootdown ${VERSION}`,
+    tool: VERSION,
     ...wrapFor,
     // Nothing is known of the buses of a machine that was not named.
     ...(options.scanAll || !machine ? { scanAll: true } : {}),
@@ -84,8 +89,32 @@ async function runWrap(path: string, options: WrapCommandOptions, io: Io): Promi
     before,
     after,
     machine: machine?.host ?? null,
-    notes: [...notes, ...(machine?.notes ?? []).slice(0, NOTES_MAX)],
+    notes: [...notes, ...replacedNotes(before), ...(machine?.notes ?? []).slice(0, NOTES_MAX)],
   };
   io.out(options.json ? jsonText(wrapJson(report)) : wrapText(report, { style: io.style }));
   return EXIT.clean;
+}
+
+/** What an image had that is wrapped anew, and may not have been given again. */
+function replacedNotes({ wrapped }: ImageInfo): string[] {
+  const table = wrapped?.table;
+  if (!table) return [];
+  const { name, sha256 } = table.template.policy;
+  return [
+    `it was wrapped with policy ${name} (${sha256.slice(0, 8)}) and ${table.knownFunctions} known functions: what was not given again is not kept`,
+  ];
+}
+
+/** A kernel that is in use is not lost by a slip: only a wrapped one is replaced unasked. */
+function checkReplaceable(output: string): void {
+  if (!existsSync(output) || !statSync(output).isFile()) return;
+  let info: ImageInfo | undefined;
+  try {
+    info = inspectImage(readImage(output).bytes, STUB);
+  } catch (error) {
+    if (!(error instanceof ShootdownError)) throw error;
+  }
+  if (info?.wrapped) return;
+  const message = `${output} is there, and is no wrapped kernel: name another file, or say --force`;
+  throw new ShootdownError('usage', message);
 }

@@ -37,6 +37,7 @@ export const r13 = reg(64, Register.R13);
 export const r14 = reg(64, Register.R14);
 export const r15 = reg(64, Register.R15);
 export const eax = reg(32, Register.EAX);
+export const ebx = reg(32, Register.EBX);
 export const ecx = reg(32, Register.ECX);
 export const edx = reg(32, Register.EDX);
 export const esi = reg(32, Register.ESI);
@@ -222,7 +223,7 @@ export class Assembler {
     this.#add(() => Instruction.createRegReg(Code.Mov_r32m16_Sreg, to.iced, Register[segment]));
   }
 
-  plain(name: 'Rdtsc' | 'Pause' | 'Cld' | 'Cli' | 'Iretq' | 'Pushfq' | 'Popfq' | 'Retnq'): void {
+  plain(name: 'Rdtsc' | 'Cpuid' | 'Pause' | 'Cld' | 'Cli' | 'Iretq' | 'Pushfq' | 'Popfq' | 'Retnq'): void {
     this.#add(() => Instruction.create(Code[name]));
   }
   ret(): void {

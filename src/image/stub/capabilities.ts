@@ -18,6 +18,23 @@ export function emitCapabilities(a: Assembler): void {
   a.j('je', 'capabilitiesWalk');
   a.test(m8(r8, KNOWN.flags), KNOWN_FLAGS.capabilities);
   a.j('je', 'capabilitiesWalk');
+  a.comment('one look whether they are where they were: new firmware may have moved them');
+  a.movzx(edx, m8(r8, KNOWN.pm));
+  a.test(edx, edx);
+  a.j('je', 'capabilitiesCheckExpress');
+  a.call('read');
+  a.cmp(al, regs.PCI_CAP_ID_PM);
+  a.jmp('capabilitiesChecked');
+  a.label('capabilitiesCheckExpress');
+  a.movzx(edx, m8(r8, KNOWN.express));
+  a.test(edx, edx);
+  a.j('je', 'capabilitiesTake');
+  a.call('read');
+  a.cmp(al, regs.PCI_CAP_ID_EXP);
+  a.label('capabilitiesChecked');
+  a.j('jne', 'capabilitiesWalk');
+  a.label('capabilitiesTake');
+  a.mov(r8, m64(rbx, STATE.knownHere));
   for (const name of ['pm', 'msi', 'msix'] as const) {
     a.mov(al, m8(r8, KNOWN[name]));
     a.mov(m8(rbp, ENTRY[name]), al);
@@ -34,7 +51,6 @@ export function emitCapabilities(a: Assembler): void {
   a.j('jne', 'capabilitiesAf');
   a.ret();
 
-  a.comment('r11: pointer; r10: capabilities left; knownHere serves for Express and AF on the way');
   a.label('capabilitiesWalk');
   a.cmp(edi, regs.PCI_HEADER_TYPE_CARDBUS);
   a.j('ja', 'capabilitiesEnd');

@@ -26,6 +26,8 @@ const WORDS: readonly (readonly [string, number])[] = [
   ['shootdown=off', MODE.off],
   ['shootdown=observe', MODE.observe],
   ['shootdown=on', MODE.on],
+  // What was meant is not known: look, and write nothing.
+  ['shootdown=', MODE.observe],
   ['elfcorehdr=', MODE.crash],
 ];
 

@@ -124,12 +124,13 @@ export function emitDecide(a: Assembler): void {
   a.label('ruled');
   a.cmp(eax, ACTION.preserve);
   a.j('je', 'preserve');
-  a.comment('asleep and quiet go before what a rule says');
-  a.test(m8(rbp, ENTRY.flags), ENTRY_FLAGS.quiet);
-  a.j('je', 'ruledLive');
-  a.comment('what is behind a bridge that sleeps was not seen: that counts more');
+  a.comment(
+    'asleep goes before quiet, since nothing was seen behind a bridge that sleeps, and both before exempt',
+  );
   a.cmp(m8(rbp, ENTRY.outcome), OUTCOME.asleep);
   a.j('je', 'decideEnd');
+  a.test(m8(rbp, ENTRY.flags), ENTRY_FLAGS.quiet);
+  a.j('je', 'ruledLive');
   a.mov(m8(rbp, ENTRY.outcome), OUTCOME.quiet);
   a.ret();
   a.label('ruledLive');
@@ -139,8 +140,6 @@ export function emitDecide(a: Assembler): void {
   a.mov(m8(rbp, ENTRY.outcome), OUTCOME.exempt);
   a.ret();
   a.label('ruledGate');
-  a.cmp(m8(rbp, ENTRY.outcome), OUTCOME.asleep);
-  a.j('je', 'decideEnd');
   a.mov(m16(rbp, ENTRY.rule), di);
   a.or(m8(rbp, ENTRY.flags), ENTRY_FLAGS.planned);
   a.label('decideEnd');

@@ -37,10 +37,10 @@ export function emitDiscover(a: Assembler): void {
   a.comment('rdi: this bus; eax: what the table says of it');
   a.lea(rdi, m64(rbx, STATE.bus0, rcx, BUS.bytes));
   a.movzx(eax, m8(r14, TABLE.busFlags, rcx));
-  a.test(m8(rdi, BUS.flags), BUS_SEEN.blocked);
-  a.j('jne', 'busNext');
   a.test(m8(rdi, BUS.flags), BUS_SEEN.scan);
   a.j('jne', 'busScan');
+  a.test(m8(rdi, BUS.flags), BUS_SEEN.blocked);
+  a.j('jne', 'busNext');
   a.comment('no bridge leads to it: listed, or every bus is wanted');
   a.test(eax, BUS_FLAGS.root | BUS_FLAGS.listed);
   a.j('jne', 'busParent');

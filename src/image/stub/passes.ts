@@ -22,6 +22,9 @@ import {
 } from './assembler.js';
 import { MODE, STATE } from './state.js';
 
+/** Between two rounds of polls: some 5 to 10 microseconds. */
+const PAUSES = 256;
+
 /** Leaf to root: what is no bridge before bridges, deeper before shallower, virtual before physical. */
 export function emitPasses(a: Assembler): void {
   a.label('gateAll');
@@ -194,7 +197,6 @@ function emitWait(a: Assembler): void {
     a.mov(m8(rbp, ENTRY.pending), PENDING.none);
     a.movzx(ecx, m16(rbp, ENTRY.rid));
     a.call('read');
-    a.comment('al: all that was asked; cl: the bit that must be clear');
     a.cmp(m8(rbp, ENTRY.pendingKind), 1);
     a.j('jne', 'waitAf');
     a.shr(eax, 16);
@@ -222,7 +224,12 @@ function emitWait(a: Assembler): void {
   });
   a.cmp(m32(rbx, STATE.left), 0);
   a.j('je', 'waitDone');
+  a.comment('not so fast that the accesses run out before the time does');
+  a.mov(eax, PAUSES);
+  a.label('waitPause');
   a.plain('Pause');
+  a.sub(eax, 1);
+  a.j('jne', 'waitPause');
   a.call('tsc');
   a.sub(rax, m64(rbx, STATE.pendingStart));
   a.cmp(rax, m64(r14, TABLE.pendingTicks));

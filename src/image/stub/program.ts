@@ -5,6 +5,7 @@ import {
   Assembler,
   al,
   eax,
+  ebx,
   ecx,
   edx,
   m8,
@@ -37,6 +38,9 @@ import { emitPasses } from './passes.js';
 import { emitRecord } from './record.js';
 import { MODE, STACK_TOP, STATE } from './state.js';
 
+/** Intel TDX Module, Guest-Host Communication Interface: EBX, EDX, ECX. */
+const CPUID_TDX = 0x21;
+const TDX_SIGNATURE = 'IntelTDX    ';
 const CF8 = 0xcf8;
 
 const ENABLE = 0x8000_0000;
@@ -134,6 +138,26 @@ function emitWalk(a: Assembler): void {
   a.call('tsc');
   a.mov(m64(rbx, STATE.tscStart), rax);
   a.call('progress');
+  a.comment(
+    'in a TDX guest a port would raise #VE, and one that is not asked about turns the next one into #DF',
+  );
+  a.mov(eax, CPUID_TDX);
+  a.mov(ecx, 0);
+  a.mov(rsi, rbx);
+  a.plain('Cpuid');
+  a.mov(eax, ebx);
+  a.mov(rbx, rsi);
+  for (const [register, at] of [
+    [eax, 0],
+    [edx, 4],
+    [ecx, 8],
+  ] as const) {
+    a.cmp(register, dwordOf(TDX_SIGNATURE, at));
+    a.j('jne', 'mechanism');
+  }
+  a.mov(al, END.confidential);
+  a.jmp('end');
+  a.label('mechanism');
   a.comment('does configuration mechanism #1 answer?');
   a.mov(edx, CF8);
   a.in(eax);
@@ -186,4 +210,8 @@ function emitLeave(a: Assembler): void {
   for (const [register, at] of SAVED) a.mov(register, m64(rbx, at));
   a.mov(rbx, m64(rbx, STATE.rbx));
   a.jmpTo(rel(64, 'state', STATE.resume));
+}
+
+function dwordOf(text: string, at: number): number {
+  return new DataView(new TextEncoder().encode(text).buffer).getInt32(at, true);
 }

@@ -95,8 +95,6 @@ export const STATE = layout({
   entryClass: 4,
   oneDevice: 1,
   af: 1,
-  header: 1,
-  bridgeDisplay: 1,
   depthNow: 1,
   bridgesNow: 1,
   virtualNow: 1,

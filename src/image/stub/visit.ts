@@ -243,7 +243,7 @@ function emitBridge(a: Assembler): void {
   a.cmp(m8(rbp, ENTRY.outcome), OUTCOME.asleep);
   a.j('je', 'bridgeBlock');
   a.comment('of two bridges that claim one bus the first counts');
-  a.test(m8(rdi, BUS.flags), BUS_SEEN.scan | BUS_SEEN.blocked);
+  a.test(m8(rdi, BUS.flags), BUS_SEEN.scan);
   a.j('jne', 'bridgeEnd');
   a.mov(m8(rdi, BUS.subordinate), dl);
   a.mov(al, m8(rbp, ENTRY.depth));
