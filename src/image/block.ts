@@ -20,6 +20,8 @@ export interface Block {
   readonly initSize: number;
   readonly scratch: number;
   readonly scratchEntries: number;
+  readonly kernelAlignment: number;
+  readonly programId: number;
 }
 
 /** What goes into a block's header, beside what follows from the parts. */
@@ -97,6 +99,8 @@ function parseBlock({ file, codeAt, codeEnd }: BzImage, offset: number): Block {
     initSize: block.u32(BLOCK.initSize),
     scratch: block.u32(BLOCK.scratch),
     scratchEntries: block.u32(BLOCK.scratchEntries),
+    kernelAlignment: block.u32(BLOCK.kernelAlignment),
+    programId: block.u32(BLOCK.programId),
   };
 }
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { fakeStub, makeBzImage } from '../../test/support/bzimage.js';
 import { defaultPolicy } from '../quiesce/default-policy.js';
+import { findBlock } from './block.js';
 import { parseBzImage } from './bzimage.js';
 import { inspectImage } from './inspect.js';
 import { BLOCK, GUARD } from './layout.js';
@@ -101,5 +102,23 @@ describe('inspectImage', () => {
     });
     bytes[blockAt + originalAt] = 0;
     expect(inspectImage(bytes, stub).wrapped).toMatchObject({ original: null });
+  });
+});
+
+describe('a header that would lead the stub astray', () => {
+  it.each([
+    ['the list at the start of the image', BLOCK.scratch, 0, /do not load this image/],
+    ['a list without end', BLOCK.scratchEntries, 0x7fff_ffff, /do not load this image/],
+    ['another alignment', BLOCK.kernelAlignment, 1, /alignment of 1/],
+    ['another program', BLOCK.programId, 0, /another program/],
+  ])('%s', (_, field, value, problem) => {
+    const image = makeBzImage();
+    const { bytes: table } = compileTable(defaultPolicy(), { tool: 'test' });
+    const wrapped = wrapImage(image, { stub, table, tailBytes: 4096 });
+    expect(inspectImage(wrapped, stub).wrapped?.problems).toEqual([]);
+    const parsed = parseBzImage(wrapped);
+    const at = parsed.codeAt + (findBlock(parsed)?.offset ?? 0) + field;
+    new DataView(wrapped.buffer).setUint32(at, value, true);
+    expect(inspectImage(wrapped, stub).wrapped?.problems.join()).toMatch(problem);
   });
 });

@@ -2,7 +2,7 @@ import { ShootdownError } from '../pci/error.js';
 import { type Block, findBlock } from './block.js';
 import { type BzImage, checkWrappable, parseBzImage, protocol } from './bzimage.js';
 import { compressionOf } from './kind.js';
-import { ENTRY_64, GUARD } from './layout.js';
+import { ENTRY, ENTRY_64, GUARD } from './layout.js';
 import { decodeOriginal, restoreOriginal, sha256 } from './original.js';
 import type { StubProgram } from './stub.js';
 import type { Table, TableAction } from './table-data.js';
@@ -111,6 +111,19 @@ function kernelInfo({ file, setup, codeAt }: BzImage): KernelInfo {
   };
 }
 
+/** What the stub takes from the block's header as it stands, if `wrap` would have put something else there. */
+function wrongRooms({ setup }: BzImage, block: Block): string[] {
+  const { offset, bytes, scratch, scratchEntries, initSize, kernelAlignment, program, programId } = block;
+  const wrong: string[] = [];
+  const fits = scratch >= offset + bytes.length && scratch + scratchEntries * ENTRY.bytes <= initSize;
+  if (!fits) wrong.push('the list of functions would lie outside its room: do not load this image');
+  if (kernelAlignment !== setup.kernelAlignment)
+    wrong.push(`the stub goes by an alignment of ${kernelAlignment}, the kernel by ${setup.kernelAlignment}`);
+  if (programId !== Number.parseInt(sha256(program).slice(0, 8), 16))
+    wrong.push('the flight record would name another program than the one that is there');
+  return wrong;
+}
+
 function wrappedInfo(image: BzImage, block: Block, stub: StubProgram): WrappedInfo {
   const problems: string[] = [];
   const attempt = <T>(action: () => T): T | undefined => {
@@ -130,6 +143,7 @@ function wrappedInfo(image: BzImage, block: Block, stub: StubProgram): WrappedIn
       `init_size is ${image.setup.initSize}, and the kernel's own ${block.initSize} with the tail make ${block.initSize + block.tailBytes}: there will be no full flight record`,
     );
   }
+  problems.push(...wrongRooms(image, block));
   return {
     stub: {
       bytes: block.program.length,

@@ -2,7 +2,7 @@ import { ShootdownError } from '../pci/error.js';
 import { type BlockParts, ENTRY_JUMP, findBlock } from './block.js';
 import { type BzImage, checkWrappable, parseBzImage, reservedBytes } from './bzimage.js';
 import { BLOCK, ENTRY, ENTRY_64, GUARD, SETUP } from './layout.js';
-import { encodeOriginal, restoreOriginal } from './original.js';
+import { encodeOriginal, restoreOriginal, sha256 } from './original.js';
 import { alignUp } from './reader.js';
 import type { StubProgram } from './stub.js';
 
@@ -54,7 +54,7 @@ export function wrapImage(input: Uint8Array, options: WrapOptions): Uint8Array {
   const block = makeBlock({
     offset,
     program: options.stub.program,
-    programId: Number.parseInt(options.stub.sha256.slice(0, 8), 16),
+    programId: Number.parseInt(sha256(options.stub.program).slice(0, 8), 16),
     table: options.table,
     original: encodeOriginal(file.bytes, codeEnd, changedRanges(image)),
     tailBytes: options.tailBytes,
