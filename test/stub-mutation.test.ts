@@ -7,11 +7,11 @@ import { generatedMutants, type Mutant } from './support/stub-mutants.js';
 import { EQUIVALENT } from './support/stub-mutants-equivalent.js';
 import { ruleMutants } from './support/stub-rule-mutants.js';
 
-// The stub is broken in one place after the other, and each time a case must notice. By default every rule and each
-// SAMPLE-th of the mutants that are made from the program; SHOOTDOWN_MUTANTS=all tries them all, which takes minutes.
+// The stub is broken in one place after the other, and each time a case must notice. By default each of its rules and
+// every eighth of the mutants that are made from the program; SHOOTDOWN_MUTANTS=all tries them all, in minutes.
 
 const ALL = process.env['SHOOTDOWN_MUTANTS'] === 'all';
-const SAMPLE = ALL ? 1 : 12;
+const SAMPLE = ALL ? 1 : 8;
 const cases: PreparedCase[] = [];
 const isEquivalent = new Map(EQUIVALENT.flatMap(({ why, mutants }) => mutants.map((name) => [name, why])));
 
@@ -37,19 +37,24 @@ describe('the stub', () => {
     expect(survivors(mutants)).toEqual([]);
   });
 
-  it(`broken anywhere is caught: each ${SAMPLE}. mutant`, { timeout: 3_600_000 }, () => {
+  it(`broken anywhere is caught (one mutant in ${SAMPLE})`, { timeout: 3_600_000 }, () => {
     const all = generatedMutants();
     const names = new Set(all.map(({ name }) => name));
     expect(names.size).toBe(all.length);
     expect([...isEquivalent.keys()].filter((name) => !names.has(name))).toEqual([]);
-    const tried = all.filter((_, index) => index % SAMPLE === 0);
+    // An equivalent one is tried by every case: only the whole run can afford that.
+    const tried = all.filter(({ name }, index) =>
+      ALL ? true : index % SAMPLE === 0 && !isEquivalent.has(name),
+    );
     const alive = survivors(tried);
-    if (ALL)
+    if (ALL) {
+      const caught = tried.length - alive.length;
       console.info(
-        `${tried.length} mutants, ${tried.length - alive.length} caught, ${alive.length} equivalent`,
+        `${tried.length} mutants: ${caught} caught, ${alive.length} alive, ${isEquivalent.size} equivalent`,
       );
+    }
     expect(alive.filter((name) => !isEquivalent.has(name))).toEqual([]);
     // One that is caught after all is not equivalent.
-    expect(tried.filter(({ name }) => isEquivalent.has(name) && !alive.includes(name))).toEqual([]);
+    if (ALL) expect([...isEquivalent.keys()].filter((name) => !alive.includes(name))).toEqual([]);
   });
 });

@@ -30,7 +30,6 @@ interface Placed {
   readonly writable: Uint8Array;
   /** Where Transactions Pending is: the byte, and the bit in it. */
   readonly pending: { readonly at: number; readonly bit: number } | null;
-  readonly messages: readonly number[];
   polls: number;
   gone: boolean;
 }
@@ -127,11 +126,10 @@ export class Board implements ConfigBus {
 function registersOf(
   { noIntxDisable, stuck, stuckMessages, polls = 0 }: BoardFunction,
   bytes: Uint8Array,
-): Pick<Placed, 'writable' | 'pending' | 'messages' | 'polls' | 'gone'> {
+): Pick<Placed, 'writable' | 'pending' | 'polls' | 'gone'> {
   const writable = new Uint8Array(bytes.length);
   writable[regs.PCI_COMMAND] = stuck ? COMMAND_BITS & ~BME : COMMAND_BITS;
   writable[regs.PCI_COMMAND + 1] = noIntxDisable ? 0x01 : 0x05;
-  const messages: number[] = [];
   let pending: Placed['pending'] = null;
   const isCardbus = ((bytes[regs.PCI_HEADER_TYPE] ?? 0) & regs.PCI_HEADER_TYPE_MASK) === 2;
   let at = bytes[isCardbus ? regs.PCI_CB_CAPABILITY_LIST : regs.PCI_CAPABILITY_LIST] ?? 0;
@@ -139,7 +137,6 @@ function registersOf(
     const id = bytes[at];
     const isMsi = id === regs.PCI_CAP_ID_MSI;
     if (isMsi || id === regs.PCI_CAP_ID_MSIX) {
-      messages.push(at);
       if (stuckMessages !== true) writable[at + (isMsi ? 2 : 3)] = stuckMessages ? 0x40 : isMsi ? 1 : 0xc0;
     }
     if (id === regs.PCI_CAP_ID_EXP)
@@ -148,5 +145,5 @@ function registersOf(
       pending ??= { at: at + regs.PCI_AF_STATUS, bit: regs.PCI_AF_STATUS_TP };
     at = bytes[at + 1] ?? 0;
   }
-  return { writable, pending, messages, polls, gone: false };
+  return { writable, pending, polls, gone: false };
 }

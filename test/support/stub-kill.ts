@@ -21,7 +21,7 @@ export interface KillCase {
   readonly known?: Readonly<Record<string, BoardFunction>> | null;
   readonly policy?: Policy;
   readonly options?: StubRunOptions;
-  /** Of `wrapped`, before it is entered. */
+  /** To the image, after it was wrapped. */
   readonly change?: (view: DataView) => void;
   /** In place of the board. */
   readonly bus?: () => ConfigBus;

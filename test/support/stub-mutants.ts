@@ -129,7 +129,7 @@ export function withCondition(place: Place, condition: number): Patch {
   return { in: place.in, place: place.at, at: place.at + 1, bytes: [0x80 | condition] };
 }
 
-export const conditionOf = ({ bytes }: Place): number => (bytes[1] ?? 0) & 0xf;
+const conditionOf = ({ bytes }: Place): number => (bytes[1] ?? 0) & 0xf;
 
 export const isConditional = ({ flow }: Place): boolean => flow === FlowControl.ConditionalBranch;
 
