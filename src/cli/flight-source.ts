@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { startsFlight } from '../image/flight.js';
 import { BOOT_PARAMS, RECORD } from '../image/layout.js';
 import { ShootdownError } from '../pci/error.js';
+import { readError } from './read-error.js';
 
 /** Bytes that begin like a flight record, and where they are from. */
 export interface FlightSource {
@@ -95,10 +96,8 @@ function bounded(fd: number): Buffer {
 
 function fileError(path: string, cause: unknown): ShootdownError {
   if (cause instanceof ShootdownError) return new ShootdownError(cause.code, `${path}: ${cause.message}`);
-  const { code, message } = cause as NodeJS.ErrnoException;
-  if (code === 'ENOENT') return new ShootdownError('not-found', `${path}: no such file`, { cause });
-  if (code === 'EISDIR') return new ShootdownError('bad-input', `${path}: a folder, not a file`, { cause });
+  const { code } = cause as NodeJS.ErrnoException;
   if (code === 'EACCES' || code === 'EPERM')
     return new ShootdownError('no-permission', `${path}: no permission to read it; run as root`, { cause });
-  return new ShootdownError('io', `${path}: ${message}`, { cause });
+  return readError(path, cause);
 }

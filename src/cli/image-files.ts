@@ -1,5 +1,6 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
 import { ShootdownError } from '../pci/error.js';
+import { readError } from './read-error.js';
 
 export interface ImageFile {
   readonly bytes: Uint8Array;
@@ -23,11 +24,7 @@ export function readImage(path: string): ImageFile {
     return { bytes: readFileSync(fd), mode: stat.mode & 0o7777 };
   } catch (cause) {
     if (cause instanceof ShootdownError) throw cause;
-    const { code, message } = cause as NodeJS.ErrnoException;
-    if (code === 'ENOENT') throw new ShootdownError('not-found', `${path}: no such file`, { cause });
-    if (code === 'EACCES')
-      throw new ShootdownError('no-permission', `${path}: no permission to read it`, { cause });
-    throw new ShootdownError('io', `${path}: ${message}`, { cause });
+    throw readError(path, cause);
   } finally {
     if (fd !== undefined) closeSync(fd);
   }

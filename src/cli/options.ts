@@ -8,6 +8,7 @@ import { defaultPolicy } from '../quiesce/default-policy.js';
 import { type Policy, parsePolicy } from '../quiesce/policy.js';
 import { profileNames } from '../sim/index.js';
 import type { HostOptions } from './hosts.js';
+import { readError } from './read-error.js';
 
 export interface SelectorOptions {
   readonly s?: string;
@@ -73,12 +74,7 @@ export function readText(path: string): string {
     return bytes.toString('utf8');
   } catch (cause) {
     if (cause instanceof ShootdownError) throw cause;
-    const { code, message } = cause as NodeJS.ErrnoException;
-    if (code === 'ENOENT') throw new ShootdownError('not-found', `${path}: no such file`, { cause });
-    if (code === 'EACCES')
-      throw new ShootdownError('no-permission', `${path}: no permission to read it`, { cause });
-    if (code === 'EISDIR') throw new ShootdownError('bad-input', `${path}: a folder, not a file`, { cause });
-    throw new ShootdownError('io', `${path}: ${message}`, { cause });
+    throw readError(path, cause);
   }
 }
 

@@ -61,7 +61,7 @@ function auditedMachine(path: string): Machine {
 }
 
 /** Throws `unsupported` where the stub cannot run. */
-export function checkThisMachine(cpuinfo: string): void {
+function checkThisMachine(cpuinfo: string): void {
   const guest = confidentialGuest(cpuinfo);
   if (guest === undefined) return;
   throw new ShootdownError(

@@ -9,6 +9,7 @@ import {
   MESSAGES,
   OUTCOME,
   PENDING,
+  PENDING_KIND,
   RULE_LADDER,
   RULE_OTHERWISE,
 } from './layout.js';
@@ -94,8 +95,14 @@ export function parseEntry(view: DataView, template: TableTemplate | null, name:
   };
 }
 
+const WAITED_FOR: Readonly<Record<number, FlightEntry['pending']['register']>> = {
+  [PENDING_KIND.none]: null,
+  [PENDING_KIND.express]: 'PCI_EXP_DEVSTA',
+  [PENDING_KIND.af]: 'PCI_AF_STATUS',
+};
+
 function pendingOf(slot: Slot, outcome: number, kind: number, at: number, name: string) {
-  const register = ([null, 'PCI_EXP_DEVSTA', 'PCI_AF_STATUS'] as const)[kind];
+  const register = WAITED_FOR[kind];
   if (register === undefined)
     throw new ShootdownError('bad-input', `${name}: ${slot}: kind of wait ${kind} is not known`);
   // What is recorded is the dword that the register is in.

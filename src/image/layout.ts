@@ -178,7 +178,7 @@ export const ENTRY = {
   msi: 19, // u8
   msix: 20, // u8
   pendingAt: 21, // u8: the dword that has Transactions Pending, 0 for none
-  pendingKind: 22, // u8: 1 Device Status (Express), 2 AF Status
+  pendingKind: 22, // u8, PENDING_KIND
   outcome: 23, // u8, OUTCOME
   pending: 24, // u8, PENDING
   messages: 25, // u8: MESSAGES of MSI, and of MSI-X << 4
@@ -218,6 +218,9 @@ export const OUTCOME = {
   quiet: 10, // a bridge that masters nothing
   wouldGate: 11, // observe: nothing was written
 } as const;
+
+/** Where Transactions Pending is: Device Status (Express), or AF Status. */
+export const PENDING_KIND = { none: 0, express: 1, af: 2 } as const;
 
 export const PENDING = { none: 0, clear: 1, timeout: 2, vanished: 3, skipped: 4 } as const;
 export const MESSAGES = {

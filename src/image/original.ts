@@ -4,13 +4,6 @@ import { ShootdownError } from '../pci/error.js';
 import { parseJson } from '../quiesce/parse-json.js';
 import { VERSION } from '../version.js';
 
-/** Bytes of the original that `wrap` replaces. */
-export interface Patch {
-  /** In the file. */
-  readonly offset: number;
-  readonly bytes: Uint8Array;
-}
-
 /**
  * What `unwrap` needs: JSON as below, a zero byte, and what the original had behind its protected-mode code (the
  * certificate table).

@@ -7,7 +7,7 @@ import { BUS_FLAGS } from './layout.js';
 import type { KnownFunction } from './table-data.js';
 
 /** Ports CF8 and CFC reach PCI segment 0: these nodes of a topology are in it. */
-export function* reachable({ nodes }: Topology): Generator<TopologyNode, void, void> {
+function* reachable({ nodes }: Topology): Generator<TopologyNode, void, void> {
   for (const node of nodes.values()) if (slotParts(node.function.slot).domain === 0) yield node;
 }
 

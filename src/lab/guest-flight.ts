@@ -1,4 +1,4 @@
-import type { FlightRecord } from '../image/flight.js';
+import { type FlightRecord, startsFlight } from '../image/flight.js';
 import { flightWrites } from '../image/flight-writes.js';
 import { BOOT_PARAMS, RECORD } from '../image/layout.js';
 import type { Guest } from './guest.js';
@@ -23,7 +23,7 @@ done
 od -An -v -tx1 -j ${BOOT_PARAMS.pad9} kernel/boot_params/data`;
   const text = await guest.must(script);
   const bytes = Uint8Array.from(Buffer.from(text.replaceAll(/\s/g, ''), 'hex'));
-  return new DataView(bytes.buffer).getUint32(0, true) === RECORD.magic ? bytes : null;
+  return startsFlight(bytes) ? bytes : null;
 }
 
 /** The lines of a `pci_cfg_write` trace. */

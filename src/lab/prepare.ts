@@ -1,3 +1,4 @@
+import { ShootdownError } from '../pci/error.js';
 import { type Catalog, KERNEL_SERIES, packagesFor, readCatalog, storedCatalog } from './catalog.js';
 import { buildInitramfs, type GuestParts, guestParts } from './initramfs.js';
 import { prune } from './prune.js';
@@ -53,4 +54,12 @@ export async function preparedCatalog(store: Store, series?: string): Promise<Ca
 /** Parts of a guest with this kernel, from what was prepared before, or prepared now. */
 export async function preparedParts(store: Store, series: string): Promise<GuestParts> {
   return guestParts(store, series, await preparedCatalog(store, series));
+}
+
+/** Parts of a guest with the kernel that was asked for, or with the newest that is prepared. */
+export async function chosenParts(store: Store, asked: string | undefined): Promise<GuestParts> {
+  const series = asked ?? kernelSeries(await preparedCatalog(store)).at(-1);
+  if (series === undefined)
+    throw new ShootdownError('not-found', 'no kernel is prepared: shootdown lab prepare');
+  return preparedParts(store, series);
 }

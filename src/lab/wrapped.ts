@@ -36,7 +36,7 @@ export async function wrappedKernel(
 }
 
 /** The policy that ships, with the lab's bound. */
-export function labPolicy(): Policy {
+function labPolicy(): Policy {
   const policy = defaultPolicy();
   return { ...policy, between: { ...policy.between, walkTimeoutMs: WALK_TIMEOUT_MS } };
 }

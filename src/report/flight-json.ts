@@ -88,10 +88,9 @@ function entriesOf({ entry }: FlightResult): object[] {
 }
 
 function commandEntry(entry: FlightEntry): object | undefined {
-  const outcome = GATED[entry.outcome];
   const write = writeOf(entry, 'PCI_COMMAND');
   const { before, after } = entry.command;
-  if (outcome === undefined || write === undefined) return undefined;
+  if (write === undefined) return undefined;
   return {
     slot: entry.slot,
     kind: 'write',
@@ -100,18 +99,10 @@ function commandEntry(entry: FlightEntry): object | undefined {
     before: hex(before, 4),
     wrote: hex(write.wrote, 4),
     after: after === null ? null : hex(after, 4),
-    outcome,
+    outcome: entry.outcome,
     rule: entry.rule.id,
   };
 }
-
-const GATED: Partial<Record<FlightEntry['outcome'], Outcome>> = {
-  done: 'done',
-  partial: 'partial',
-  interrupting: 'interrupting',
-  ignored: 'ignored',
-  vanished: 'vanished',
-};
 
 function waitEntry({ slot, pending, rule }: FlightEntry): object | undefined {
   if (pending.outcome === 'none') return undefined;

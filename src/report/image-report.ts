@@ -1,6 +1,7 @@
 import type { ImageInfo, WrappedInfo } from '../image/inspect.js';
 import { printable } from '../pci/printable.js';
 import type { ReportOptions } from './plan-report.js';
+import { shellWord } from './shell-word.js';
 import { paragraph, type Style } from './table.js';
 
 /** What `wrap` did. */
@@ -189,8 +190,4 @@ function count(value: number): string {
 
 function hex(value: number): string {
   return `0x${value.toString(16)}`;
-}
-
-function shellWord(text: string): string {
-  return /^[\w./+@%:=,-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }

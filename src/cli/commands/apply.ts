@@ -10,6 +10,7 @@ import type { Place } from '../../quiesce/policy.js';
 import { locked, performPlan, scanForPlan } from '../../quiesce/shootdown.js';
 import { journalJson, journalText } from '../../report/journal-report.js';
 import { planJson, planText, setpciText } from '../../report/plan-report.js';
+import { shellWord } from '../../report/shell-word.js';
 import { VERSION } from '../../version.js';
 import { EXIT, type ExitStatus } from '../exit.js';
 import { openHost } from '../hosts.js';
@@ -126,11 +127,6 @@ async function performAndReport(host: Host, options: ApplyOptions, io: Io): Prom
     io.err(`journal: ${path}\nto take it back: shootdown restore ${shellWord(path)}${host}${real}\n`);
   }
   return statusOf(journal);
-}
-
-/** Quoted where a shell would not take it for one word. */
-function shellWord(text: string): string {
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 /** A simulated machine ends with this process, so its journal is kept only where it was asked for. */

@@ -1,8 +1,7 @@
 import type { Command } from 'commander';
 import { type ChainVerdict, runChain } from '../../lab/chain.js';
-import { kernelSeries, preparedCatalog, preparedParts } from '../../lab/prepare.js';
+import { chosenParts } from '../../lab/prepare.js';
 import { KEXEC_LOADS, type KexecLoad, LAB_POLICIES, type LabPolicy } from '../../lab/scenario.js';
-import { ShootdownError } from '../../pci/error.js';
 import { printable } from '../../pci/printable.js';
 import { EXIT, type ExitStatus } from '../exit.js';
 import type { Io } from '../io.js';
@@ -45,11 +44,8 @@ export function chainCommand(
 async function runChainCommand(options: ChainCommandOptions, io: Io): Promise<ExitStatus> {
   const store = openStore(options, io);
   await store.sweep();
-  const series = options.kernel ?? kernelSeries(await preparedCatalog(store)).at(-1);
-  if (series === undefined)
-    throw new ShootdownError('not-found', 'no kernel is prepared: shootdown lab prepare');
-  const parts = await preparedParts(store, series);
-  const name = `chain-${series}-${options.policy}`;
+  const parts = await chosenParts(store, options.kernel);
+  const name = `chain-${parts.kernel.series}-${options.policy}`;
   const folder = newRunFolder(store, name, options.keep ?? false);
   let verdict: ChainVerdict;
   try {

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { kernelSeries, prepare, preparedCatalog, preparedParts } from '../../lab/prepare.js';
+import { chosenParts, prepare } from '../../lab/prepare.js';
 import { runScenario } from '../../lab/run.js';
 import {
   KEXEC_LOADS,
@@ -10,7 +10,6 @@ import {
   type WrapFor,
 } from '../../lab/scenario.js';
 import { SCENARIOS, scenarioNamed } from '../../lab/scenarios.js';
-import { ShootdownError } from '../../pci/error.js';
 import { EXIT, type ExitStatus } from '../exit.js';
 import type { Io } from '../io.js';
 import {
@@ -108,11 +107,12 @@ async function runOne(name: string, options: RunCommandOptions, io: Io): Promise
   const scenario = scenarioNamed(name);
   const store = openStore(options, io);
   await store.sweep();
-  const series = options.kernel ?? kernelSeries(await preparedCatalog(store)).at(-1);
-  if (series === undefined)
-    throw new ShootdownError('not-found', 'no kernel is prepared: shootdown lab prepare');
-  const parts = await preparedParts(store, series);
-  const folder = newRunFolder(store, `${name}-${series}-${options.policy}`, options.keep ?? false);
+  const parts = await chosenParts(store, options.kernel);
+  const folder = newRunFolder(
+    store,
+    `${name}-${parts.kernel.series}-${options.policy}`,
+    options.keep ?? false,
+  );
   let verdict: Awaited<ReturnType<typeof runScenario>>;
   try {
     verdict = await runScenario(scenario, {

@@ -21,9 +21,9 @@ import {
 } from './assembler.js';
 import { STATE } from './state.js';
 
-const CF8 = 0xcf8;
+export const CF8 = 0xcf8;
 const CFC = 0xcfc;
-const ENABLE = 0x8000_0000;
+export const ENABLE = 0x8000_0000;
 const PORT_80 = 0x80;
 
 /**

@@ -1,5 +1,5 @@
 import * as regs from '../../pci/regs.js';
-import { ENTRY, KNOWN, KNOWN_FLAGS } from '../layout.js';
+import { ENTRY, KNOWN, KNOWN_FLAGS, PENDING_KIND } from '../layout.js';
 import { type Assembler, al, dl, eax, edi, edx, esi, m8, m64, r8, rbp, rbx, rdi, rsi } from './assembler.js';
 import { BUS_SEEN, STATE } from './state.js';
 
@@ -102,7 +102,7 @@ export function emitCapabilities(a: Assembler): void {
   a.j('jne', 'capabilityLoop');
   a.add(edx, regs.PCI_EXP_DEVCTL);
   a.mov(m8(rbp, ENTRY.pendingAt), dl);
-  a.mov(m8(rbp, ENTRY.pendingKind), 1);
+  a.mov(m8(rbp, ENTRY.pendingKind), PENDING_KIND.express);
   a.shr(eax, 20);
   a.and(eax, 0xf);
   a.cmp(eax, PORT_TYPE_ROOT);
@@ -138,11 +138,11 @@ export function emitCapabilities(a: Assembler): void {
   a.label('capabilitiesExpress');
   a.add(eax, regs.PCI_EXP_DEVCTL);
   a.mov(m8(rbp, ENTRY.pendingAt), al);
-  a.mov(m8(rbp, ENTRY.pendingKind), 1);
+  a.mov(m8(rbp, ENTRY.pendingKind), PENDING_KIND.express);
   a.ret();
   a.label('capabilitiesAf');
   a.add(eax, regs.PCI_AF_STATUS - 1);
   a.mov(m8(rbp, ENTRY.pendingAt), al);
-  a.mov(m8(rbp, ENTRY.pendingKind), 2);
+  a.mov(m8(rbp, ENTRY.pendingKind), PENDING_KIND.af);
   a.ret();
 }

@@ -38,7 +38,7 @@ import {
   rdx,
   rsi,
 } from './assembler.js';
-import { STATE } from './state.js';
+import { ENTRY_SHIFT, STATE } from './state.js';
 
 /** Which rule decides about the function at RBP, and what follows. Keeps ECX. */
 export function emitDecide(a: Assembler): void {
@@ -172,7 +172,7 @@ export function emitDecide(a: Assembler): void {
   a.movzx(eax, m16(r8, ENTRY.parent));
   a.test(eax, eax);
   a.j('je', 'decideEnd');
-  a.shl(rax, 5);
+  a.shl(rax, ENTRY_SHIFT);
   a.lea(r8, m64(r12, -ENTRY.bytes, rax));
   a.jmp('preserveUp');
 
@@ -207,7 +207,7 @@ function emitBootDisplay(a: Assembler): void {
   a.label('displayUp');
   a.test(esi, esi);
   a.j('je', 'displayIs');
-  a.shl(rsi, 5);
+  a.shl(rsi, ENTRY_SHIFT);
   a.lea(rdi, m64(r12, -ENTRY.bytes, rsi));
   a.movzx(esi, m16(rdi, ENTRY.parent));
   a.mov(al, m8(rdi, ENTRY.headerType));

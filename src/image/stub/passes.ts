@@ -1,5 +1,15 @@
 import * as regs from '../../pci/regs.js';
-import { END, ENTRY, ENTRY_FLAGS, MESSAGES, OUTCOME, PENDING, TABLE, TABLE_FLAGS } from '../layout.js';
+import {
+  END,
+  ENTRY,
+  ENTRY_FLAGS,
+  MESSAGES,
+  OUTCOME,
+  PENDING,
+  PENDING_KIND,
+  TABLE,
+  TABLE_FLAGS,
+} from '../layout.js';
 import {
   type Assembler,
   al,
@@ -20,7 +30,7 @@ import {
   rbp,
   rbx,
 } from './assembler.js';
-import { MODE, STATE } from './state.js';
+import { ENTRY_SHIFT, MODE, STATE } from './state.js';
 
 /** Between two rounds of polls: some 5 to 10 microseconds. */
 const PAUSES = 256;
@@ -164,7 +174,7 @@ function emitKeepAbove(a: Assembler): void {
   a.label('keepUp');
   a.test(eax, eax);
   a.j('je', 'keepEnd');
-  a.shl(rax, 5);
+  a.shl(rax, ENTRY_SHIFT);
   a.test(m8(r12, ENTRY.flags - ENTRY.bytes, rax), ENTRY_FLAGS.keep);
   a.j('jne', 'keepEnd');
   a.or(m8(r12, ENTRY.flags - ENTRY.bytes, rax), ENTRY_FLAGS.keep);
@@ -197,7 +207,7 @@ function emitWait(a: Assembler): void {
     a.mov(m8(rbp, ENTRY.pending), PENDING.none);
     a.movzx(ecx, m16(rbp, ENTRY.rid));
     a.call('read');
-    a.cmp(m8(rbp, ENTRY.pendingKind), 1);
+    a.cmp(m8(rbp, ENTRY.pendingKind), PENDING_KIND.express);
     a.j('jne', 'waitAf');
     a.shr(eax, 16);
     a.cmp(eax, 0xffff);

@@ -1,5 +1,5 @@
 import { BLOCK, END, ENTRY_64, PHASE, TABLE } from '../layout.js';
-import { emitAccess } from './access.js';
+import { CF8, ENABLE, emitAccess } from './access.js';
 import {
   type Assembled,
   Assembler,
@@ -41,9 +41,6 @@ import { MODE, STACK_TOP, STATE } from './state.js';
 /** Intel TDX Module, Guest-Host Communication Interface: EBX, EDX, ECX. */
 const CPUID_TDX = 0x21;
 const TDX_SIGNATURE = 'IntelTDX    ';
-const CF8 = 0xcf8;
-
-const ENABLE = 0x8000_0000;
 
 /** The code that performs a policy between two kernels. It lies right behind the block's header. */
 export function assembleProgram(): Assembled {

@@ -37,7 +37,7 @@ import {
   rdx,
   rsi,
 } from './assembler.js';
-import { MODE, STATE } from './state.js';
+import { ENTRY_SHIFT, MODE, STATE } from './state.js';
 
 /** next u64, type u32, len u32. */
 const NODE = { next: 0, type: 8, length: 12, bytes: 16 } as const;
@@ -109,7 +109,7 @@ export function emitRecord(a: Assembler): void {
   a.comment('rax: those that fit');
   a.mov(rcx, r11);
   a.sub(rcx, r15);
-  a.shr(rcx, 5);
+  a.shr(rcx, ENTRY_SHIFT);
   a.cmp(rcx, rax);
   a.j('jae', 'recordFits');
   a.or(m16(r13, RECORD.flags), RECORD_FLAGS.truncated);
@@ -120,7 +120,7 @@ export function emitRecord(a: Assembler): void {
   a.sub(rax, r13);
   a.mov(m32(r13, RECORD.entriesAt), eax);
   a.mov(ecx, m32(r13, RECORD.entries));
-  a.shl(rcx, 5);
+  a.shl(rcx, ENTRY_SHIFT);
   a.mov(rsi, r12);
   a.mov(rdi, r15);
   a.repMovsb();

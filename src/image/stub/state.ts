@@ -1,5 +1,9 @@
+import { ENTRY } from '../layout.js';
+
 // The stub's own room: zeros in the file, right behind its code. Offsets from the label `state`, which RBX holds.
 
+/** An index in the list of functions, shifted by this, is a distance in bytes. */
+export const ENTRY_SHIFT = Math.log2(ENTRY.bytes);
 const STACK_BYTES = 1024;
 /** Exceptions of the processor; interrupts are off, so nothing else can come. */
 export const IDT_GATES = 32;

@@ -36,7 +36,7 @@ import {
   rdi,
   rdx,
 } from './assembler.js';
-import { BUS, BUS_SEEN, STATE } from './state.js';
+import { BUS, BUS_SEEN, ENTRY_SHIFT, STATE } from './state.js';
 
 const HEADER_DWORD = 0x0c;
 
@@ -102,7 +102,7 @@ export function emitVisit(a: Assembler): void {
   a.mov(al, END.room);
   a.jmp('end');
   a.label('visitRoom');
-  a.shl(rax, 5);
+  a.shl(rax, ENTRY_SHIFT);
   a.lea(rbp, m64(r12, 0, rax));
   a.mov(eax, 0);
   for (let at = 0; at < ENTRY.bytes; at += 8) a.mov(m64(rbp, at), rax);
