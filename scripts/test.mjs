@@ -13,6 +13,7 @@ import { install, root } from './install.mjs';
 import { isIsolated, isRoot, runIsolated } from './isolate.mjs';
 import { SYSTEM_PACKAGES } from './system-packages.mjs';
 
+const FAILURE_LINES = 20;
 const allowed = (process.env.SHOOTDOWN_ALLOW_MISSING ?? '').split(/[\s,]+/).filter((word) => word !== '');
 
 if (process.env.SHOOTDOWN_TEST_RUN === undefined) prepare();
@@ -80,6 +81,8 @@ function runTests() {
     for (const name of counts.brokenFiles) console.log(`could not be run: ${name}`);
     report(notRun);
     console.log(`${outsideDumps()} outside dumps were tried`);
+    // Once more at the end: of a long log, the end is what people are shown.
+    for (const { name, message } of counts.failures) console.log(`failed: ${name}\n${indented(message)}`);
     const { passed, failed, skipped } = counts;
     const ok = vitest.status === 0 && failed === 0 && passed > 0 && missing.length === 0;
     if (!ok && failed === 0)
@@ -105,7 +108,7 @@ function report(problems) {
 /** A file that fails as a whole counts as one failed test, or nobody would see it. */
 function count(path) {
   if (!existsSync(path))
-    return { passed: 0, failed: 1, skipped: 0, skippedNames: [], brokenFiles: ['vitest'] };
+    return { passed: 0, failed: 1, skipped: 0, skippedNames: [], brokenFiles: ['vitest'], failures: [] };
   const { testResults } = JSON.parse(readFileSync(path, 'utf8'));
   const tests = testResults.flatMap((file) => file.assertionResults);
   const brokenFiles = testResults
@@ -118,7 +121,15 @@ function count(path) {
     skipped: skipped.length,
     skippedNames: skipped.map((test) => test.fullName),
     brokenFiles,
+    failures: tests
+      .filter((test) => test.status === 'failed')
+      .map((test) => ({ name: test.fullName, message: test.failureMessages.join('\n') })),
   };
+}
+
+function indented(text) {
+  const lines = text.split('\n').slice(0, FAILURE_LINES);
+  return lines.map((line) => `    ${line}`).join('\n');
 }
 
 /** Files below SHOOTDOWN_DUMPS, and trees in its folder `sysfs`. */
