@@ -238,21 +238,22 @@ describe('plan and apply', () => {
   });
 
   it('stops on SIGINT with a journal that restores', { timeout: 60_000 }, async () => {
-    const functions = Array.from({ length: 1500 }, (_, i) => {
-      const [bus, device] = [i >> 8, (i >> 3) & 31].map((part) => part.toString(16).padStart(2, '0'));
-      return { slot: `0000:${bus}:${device}.${i & 7}`, config: nic };
+    // One whose transactions never come to an end: the run is still at work whenever the signal gets there.
+    const stuck = encodeFunction({ ...NIC, capabilities: [{ kind: 'express', transactionsPending: true }] });
+    const functions = Array.from({ length: 200 }, (_, i) => {
+      const device = (i >> 3).toString(16).padStart(2, '0');
+      return { slot: `0000:00:${device}.${i & 7}`, config: i === 0 ? stuck : nic };
     });
+    const rule = { action: 'gate', reason: 'everything goes' };
+    const bounds = { pendingTimeoutMs: 60_000, stepTimeoutMs: 1000 };
+    const patient = { schema: 'shootdown.policy/1', name: 'patient', rules: [], otherwise: rule, bounds };
     const large = buildFakeSysfs({ functions });
     try {
       const before = large.snapshot();
       const journal = join(folder, 'j.ndjson');
       const child = spawn(process.execPath, [
-        SHOOTDOWN,
-        'apply',
-        '--host',
-        `sysfs:${large.root}`,
-        '--journal',
-        journal,
+        ...[SHOOTDOWN, 'apply', '--policy', file('patient.json', JSON.stringify(patient))],
+        ...['--host', `sysfs:${large.root}`, '--journal', journal],
       ]);
       while (!existsSync(journal)) await new Promise((resolve) => setTimeout(resolve, 1));
       child.kill('SIGINT');

@@ -121,6 +121,14 @@ async function runningLab() {
   return { child, ended, said: () => stderr };
 }
 
+/** What the guest of a run has said so far. */
+function consoleOf(pid: number | undefined): string {
+  const runs = join(cache, 'shootdown/lab/runs');
+  const name = readdirSync(runs).find((one) => one.includes(`-${pid}-`)) ?? '';
+  const file = join(runs, name, 'guest_console.txt');
+  return existsSync(file) ? readFileSync(file, 'latin1') : '';
+}
+
 /** A run whose connection to one of QEMU's sockets is cut when `when` passes through it, while QEMU goes on. */
 async function runCut(scenario: string, socket: string, when: RegExp): Promise<CliResult> {
   const proxy = cutSocket(mkdtempSync(join(scratch, 'cut-')), socket, when);
@@ -214,7 +222,7 @@ const BREAKAGES: readonly Breakage[] = [
     what: 'QEMU is killed under a run, which says where it lies',
     happens: async () => {
       const lab = await runningLab();
-      await clock.sleep(1500);
+      await eventually(() => consoleOf(lab.child.pid).includes('Linux version'));
       for (const pid of qemus()) process.kill(Number(pid), 'SIGKILL');
       const status = await lab.ended;
       expectFailure(

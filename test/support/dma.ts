@@ -8,12 +8,13 @@ import { barOf } from './machines.js';
 const EDU = { source: 0x80, destination: 0x88, count: 0x90, command: 0x98, buffer: 0x4_0000 } as const;
 const EDU_RUN = 1;
 const EDU_TO_MEMORY = 2;
-/** A transfer takes edu 100 ms. */
-const EDU_MS = 150;
+/** A transfer takes edu 100 ms; on a busy machine QEMU comes to it later. */
+const EDU_MS = 20_000;
+const EDU_POLL_MS = 10;
 
 export const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Moves `length` bytes between edu's buffer and memory, and waits until edu is done. */
+/** Moves `length` bytes between edu's buffer and memory, and waits until edu says that it is done, gated or not. */
 async function eduTransfer(
   host: QtestHost,
   slot: Slot,
@@ -24,7 +25,14 @@ async function eduTransfer(
   await host.client.poke(bar + EDU.destination, 4, destination);
   await host.client.poke(bar + EDU.count, 4, length);
   await host.client.poke(bar + EDU.command, 4, EDU_RUN | command);
-  await sleep(EDU_MS);
+  for (
+    let waited = 0;
+    ((await host.client.peek(bar + EDU.command, 4)) & EDU_RUN) !== 0;
+    waited += EDU_POLL_MS
+  ) {
+    if (waited >= EDU_MS) throw new Error(`edu is not done within ${EDU_MS} ms`);
+    await sleep(EDU_POLL_MS);
+  }
 }
 
 export const eduLoad = (host: QtestHost, slot: Slot, address: number, length: number) =>
