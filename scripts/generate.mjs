@@ -13,7 +13,15 @@ import { root } from './install.mjs';
  * the root of the project. They run in this order, and what one writes the next can read: findings and policies
  * import the hazards. One that is larger than a screen gets a module of its own in scripts/.
  */
-const GENERATORS = [hazardOutputs, findingsOutputs, schemaOutputs, stubOutputs];
+const GENERATORS = [
+  hazardOutputs,
+  findingsOutputs,
+  scenarioTexts,
+  scenarioOutputs,
+  schemaOutputs,
+  stubOutputs,
+  simMatrixOutputs,
+];
 const HELPERS = { loadTs, read, betweenMarkers };
 
 /** Bundles a TypeScript file, given from the root of the project, and returns its exports. */
@@ -126,9 +134,44 @@ async function findingsOutputs() {
   return [{ path: 'docs/findings.md', content: text.join('\n') }];
 }
 
+function scenarioFiles() {
+  return readdirSync(join(root, 'scenarios'))
+    .filter((name) => name.endsWith('.json') && name !== 'scenario.schema.json')
+    .sort();
+}
+
+/** The simulator opens no files: what it ships with comes into the bundle as text. */
+function scenarioTexts() {
+  const entries = scenarioFiles().map((file) => {
+    const compact = JSON.stringify(JSON.parse(read(`scenarios/${file}`)));
+    return `${JSON.stringify(file.slice(0, -'.json'.length))}: ${JSON.stringify(compact)},`;
+  });
+  const code = [
+    '// Generated from scenarios/*.json by scripts/generate.mjs: do not edit.',
+    '/** By name, in the order of the names. */',
+    'export const SCENARIO_TEXTS: Readonly<Record<string, string>> = {',
+    ...entries,
+    '};',
+    '',
+  ];
+  return [{ path: 'src/sim/scenarios.generated.ts', content: code.join('\n') }];
+}
+
+async function scenarioOutputs() {
+  const { parseScenario } = await loadTs('src/sim/scenario.ts');
+  const { hazardsSimulated } = await loadTs('scripts/hazards-simulated.ts');
+  const scenarios = scenarioFiles().map((file) => {
+    const scenario = parseScenario(read(`scenarios/${file}`), `scenarios/${file}`);
+    if (file !== `${scenario.name}.json`) throw new Error(`scenarios/${file}: its name is ${scenario.name}`);
+    return scenario;
+  });
+  return [{ path: 'docs/hazards-simulated.md', content: hazardsSimulated(readHazards(), scenarios) }];
+}
+
 async function schemaOutputs() {
   const { policySchema } = await loadTs('src/quiesce/policy.ts');
   const { auditSchema } = await loadTs('src/quiesce/audit-data.ts');
+  const { scenarioSchema } = await loadTs('src/sim/scenario-data.ts');
   const { toJsonSchema } = await import('@valibot/to-json-schema');
   // What a schema cannot say (a selector's form, that ids do not repeat) is checked when the file is read.
   const output = (path, title, schema) => {
@@ -138,6 +181,7 @@ async function schemaOutputs() {
   return [
     output('policies/policy.schema.json', 'shootdown policy', policySchema),
     output('docs/audit.schema.json', 'shootdown audit', auditSchema),
+    output('scenarios/scenario.schema.json', 'shootdown scenario', scenarioSchema),
   ];
 }
 
@@ -155,8 +199,16 @@ async function stubOutputs() {
   ];
 }
 
+/** Plays every scenario under every policy, with the stub that was generated above. */
+async function simMatrixOutputs() {
+  const { simMatrixDocument } = await loadTs('src/cli/sim-matrix-doc.ts');
+  return [{ path: 'docs/sim-matrix.md', content: await simMatrixDocument() }];
+}
+
 const TEXTS = ['id', 'title', 'symptom', 'cause', 'cure', 'seenOn'];
 const KEYS = [...TEXTS, 'sources', 'confidence', 'path'];
+/** Why no scenario plays it. */
+const OPTIONAL_KEYS = ['notSimulated'];
 const CONFIDENCES = ['established', 'weak', 'inference'];
 const PATHS = ['normal', 'crash'];
 /** The forms that addresses of these places take; those of other places need only be addresses. */
@@ -195,8 +247,9 @@ function readHazards() {
 
 function checkHazard(hazard, report) {
   for (const key of KEYS) if (!(key in hazard)) report(`${key} is missing`);
-  for (const key of Object.keys(hazard)) if (!KEYS.includes(key)) report(`${key} is not a key of an entry`);
-  for (const key of TEXTS) {
+  for (const key of Object.keys(hazard))
+    if (!KEYS.includes(key) && !OPTIONAL_KEYS.includes(key)) report(`${key} is not a key of an entry`);
+  for (const key of [...TEXTS, ...OPTIONAL_KEYS]) {
     const text = hazard[key] ?? '.';
     if (typeof text !== 'string' || text.trim() === '' || text !== text.trim() || /[\n|]/.test(text))
       report(`${key} must be one line of text, without | and without space around it`);

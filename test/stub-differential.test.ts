@@ -24,19 +24,27 @@ const anyPolicy = fc.oneof(
   { weight: 2, arbitrary: policies },
 );
 
-/** What a shootdown may change; Device Status goes its own way. */
+/** What a shootdown may change; Device Status and the interrupt in Status go their own way. */
 function registers(machine: SimMachine): Record<string, string> {
   const all: Record<string, string> = {};
   for (const [slot, fn] of machine.functions) {
     if (!slot.startsWith('0000:')) continue;
     const words: string[] = [];
     for (let at = 0; at < 256; at += 2) {
-      const word = fn.space.read(at, 2);
+      const word =
+        at === regs.PCI_STATUS ? fn.space.read(at, 2) & ~regs.PCI_STATUS_INTERRUPT : fn.space.read(at, 2);
       words.push((fn.layout.express === at - regs.PCI_EXP_DEVSTA ? 0 : word).toString(16));
     }
     all[slot] = words.join(' ');
   }
   return all;
+}
+
+/** No kernel serves interrupts any more: what asserts INTx goes on, and no longer now and then. */
+function goDark(machine: SimMachine): void {
+  machine.kernel = null;
+  machine.interrupts.attach(null);
+  machine.run(3000);
 }
 
 describe('the stub and perform()', () => {
@@ -49,6 +57,7 @@ describe('the stub and perform()', () => {
         const [performed, stubbed] = [createMachine(description), createMachine(description)];
         // What is known is from a kernel that is gone by then: its drivers, and that it ran.
         const machine = { ...(await scan(simHost(performed, 'kernel'))), machineFacts: {} };
+        for (const each of [performed, stubbed]) goDark(each);
         const plan = makePlan(machine, policy, { at: 'between' });
         await performPlan(
           simHost(performed, 'stub'),

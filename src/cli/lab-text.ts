@@ -1,4 +1,3 @@
-import type { LabMatrix, MatrixRow } from '../lab/matrix.js';
 import type { LabOutcome } from '../lab/scenario.js';
 import type { LabVerdict } from '../lab/verdict.js';
 import { type Style, table } from '../report/table.js';
@@ -55,35 +54,6 @@ export function verdictText(verdict: LabVerdict, style: Style): string {
   ]);
   const columns = ['slot', 'ids', 'before the jump', 'after'].map((title) => ({ title }));
   return `${lines.join('\n')}\n\n${table(columns, changed, style)}\n\n${style.dim(verdict.folder)}\n`;
-}
-
-/** A matrix, for people. */
-export function matrixText(matrix: LabMatrix, style: Style): string {
-  const columns = [
-    { title: 'scenario' },
-    { title: 'kernel' },
-    { title: 'policy' },
-    { title: 'outcome' },
-    { title: 'stray' },
-    { title: 'next up' },
-    { title: '', flexible: 'wrap' as const },
-  ];
-  return `${table(columns, matrix.rows.map(cells), style)}\n`;
-}
-
-/** The same in Markdown. */
-export function matrixMarkdown(matrix: LabMatrix): string {
-  const titles = ['scenario', 'kernel', 'policy', 'outcome', 'stray', 'next kernel up', 'remarks'];
-  const lines = [titles, titles.map(() => '---'), ...matrix.rows.map(cells)];
-  return `${lines.map((line) => `| ${line.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`).join('\n')}\n`;
-}
-
-function cells(row: MatrixRow): string[] {
-  const stray = row.stray === null ? '' : `${row.stray.landed}/${row.stray.sent}`;
-  const up = row.secondsToReady === null ? '' : `${row.secondsToReady} s`;
-  // The console's tail is in the run's folder, and would be most of the table here.
-  const [remark = ''] = row.remark.split("; the console's last lines: ");
-  return [row.scenario, row.kernel, row.policy, row.outcome, stray, up, remark];
 }
 
 function colored(outcome: LabOutcome, style: Style): string {

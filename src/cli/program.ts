@@ -8,6 +8,7 @@ import { inspectCommand } from './commands/inspect.js';
 import { labCommand } from './commands/lab.js';
 import { planCommand } from './commands/plan.js';
 import { restoreCommand } from './commands/restore.js';
+import { simCommand } from './commands/sim.js';
 import { unwrapCommand } from './commands/unwrap.js';
 import { wrapCommand } from './commands/wrap.js';
 import type { Run } from './io.js';
@@ -29,6 +30,7 @@ export function makeProgram(run: Run): Command {
   wrapCommand(program, run);
   unwrapCommand(program, run);
   inspectCommand(program, run);
+  simCommand(program, run);
   labCommand(program, run);
   demoCommand(program, run);
   for (const command of program.commands) command.exitOverride();

@@ -1,29 +1,19 @@
 import { ShootdownError } from '../pci/error.js';
+import type { Matrix, MatrixRow } from '../sim/matrix-row.js';
 import type { LabOutcome, LabPolicy, Scenario } from './scenario.js';
 import type { LabVerdict } from './verdict.js';
 
-/** One measured cell of a matrix; the simulator's matrix can have rows of the same shape, with a machine of its own. */
-export interface MatrixRow {
-  readonly scenario: string;
-  readonly jump: 'normal' | 'crash';
-  /** What it ran on: `qemu`. */
+/** One measured cell. */
+export interface LabMatrixRow extends MatrixRow {
   readonly machine: 'qemu';
-  readonly kernel: string;
   readonly policy: LabPolicy;
   /** `failed`: the run came to no verdict; `unsupported`: the kernel lacks what the scenario needs, and it was not run. */
   readonly outcome: LabOutcome | 'failed' | 'unsupported';
-  readonly stray: { readonly sent: number; readonly landed: number } | null;
-  readonly secondsToReady: number | null;
-  readonly remark: string;
-  /** What the run left behind, if it came as far as having a folder. */
-  readonly folder: string | null;
 }
 
-export interface LabMatrix {
+export interface LabMatrix extends Matrix {
   readonly schema: 'shootdown.lab-matrix/1';
-  /** True where somebody ended it before all rows were there. */
-  readonly interrupted: boolean;
-  readonly rows: readonly MatrixRow[];
+  readonly rows: readonly LabMatrixRow[];
 }
 
 export interface MatrixCell {
@@ -38,7 +28,7 @@ export interface MatrixOptions {
   /** How many run at a time. */
   readonly jobs: number;
   readonly signal: AbortSignal;
-  readonly onRow?: (row: MatrixRow, done: number) => void;
+  readonly onRow?: (row: LabMatrixRow, done: number) => void;
 }
 
 /** Runs one cell; says where its folder is as soon as there is one. */
@@ -53,7 +43,7 @@ export async function runMatrix(
   run: RunCell,
   { jobs, signal, onRow }: MatrixOptions,
 ): Promise<LabMatrix> {
-  const rows: (MatrixRow | undefined)[] = cells.map(() => undefined);
+  const rows: (LabMatrixRow | undefined)[] = cells.map(() => undefined);
   const left = cells.entries();
   let done = 0;
   const work = async (): Promise<void> => {
@@ -70,7 +60,7 @@ export async function runMatrix(
 }
 
 /** `undefined` if it was ended before it had come to anything. */
-async function runCell(cell: MatrixCell, run: RunCell, signal: AbortSignal): Promise<MatrixRow | undefined> {
+async function runCell(cell: MatrixCell, run: RunCell, signal: AbortSignal): Promise<LabMatrixRow | undefined> {
   const { scenario, series, policy } = cell;
   const head = {
     scenario: scenario.name,

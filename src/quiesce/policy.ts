@@ -111,7 +111,8 @@ const matchSchema = v.strictObject({
   vf: v.optional(v.pipe(v.boolean(), v.description('an SR-IOV virtual function'))),
 });
 
-const ruleSchema = v.strictObject({
+/** @internal */
+export const ruleSchema = v.strictObject({
   id: v.pipe(
     v.string(),
     v.regex(/^[a-z0-9][a-z0-9-]{0,39}$/, 'must be lower-case letters, digits and dashes'),

@@ -1,6 +1,8 @@
 import type { Machine } from '../host/scan.js';
 import type { PciNames } from '../pci/pci-ids.js';
-import type { Slot } from '../pci/slot.js';
+import { compareSlots, type Slot } from '../pci/slot.js';
+import type { JumpResult, StrayWrite, TimelineEntry } from '../sim/jump-result.js';
+import { TICKS_PER_MS } from '../sim/machine.js';
 import { type Style, table } from './table.js';
 
 /** What one function did to memory after a jump. */
@@ -10,6 +12,17 @@ export interface JumpWriter {
   readonly firstAddress: number;
   /** What it hit that somebody used: the image, the dump, … */
   readonly broke: readonly string[];
+}
+
+/** The writes of a jump by the function that made them, in slot order. */
+export function writersOf(writes: readonly StrayWrite[]): JumpWriter[] {
+  const writers = new Map<Slot, JumpWriter & { readonly broke: string[] }>();
+  for (const { slot, address, broke } of writes) {
+    const known = writers.get(slot) ?? { slot, count: 0, firstAddress: address, broke: [] };
+    if (broke !== null && !known.broke.includes(broke)) known.broke.push(broke);
+    writers.set(slot, { ...known, count: known.count + 1 });
+  }
+  return [...writers.values()].sort((a, b) => compareSlots(a.slot, b.slot));
 }
 
 export function writersTable(
@@ -31,4 +44,102 @@ export function writersTable(
   });
   const columns = [{ title: 'slot' }, { title: 'writes' }, { title: 'first at' }, { title: 'hit' }];
   return table([...columns, { title: 'device', flexible: 'cut' }], rows, style);
+}
+
+/** What a jump came to, in sentences. */
+export function whatBroke(result: JumpResult): string {
+  const { corrupted, storms, dump, stuckOn, lost, faults, wantedLost, verdict } = result;
+  const parts: string[] = [];
+  const some = (count: number, one: string, many: string) => `${count} ${count === 1 ? one : many}`;
+  const nextKernel = corrupted.filter(({ region }) => region !== 'dump');
+  if (stuckOn !== null) parts.push(`The processor is stuck: ${stuckOn.on}.`);
+  if (nextKernel.length > 0)
+    parts.push(
+      `${some(nextKernel.length, 'page of the next kernel is', 'pages of the next kernel are')} not what it put there.`,
+    );
+  if (dump && dump.torn.length > 0) {
+    parts.push(
+      `${dump.torn.length} of ${dump.pages} pages changed while the dump was saved: it shows no one moment.`,
+    );
+  }
+  for (const { line, slots } of storms)
+    parts.push(`Interrupt line ${line} was given up (nobody cared): ${slots.join(', ')}.`);
+  for (const { slot, driver, why } of lost) parts.push(`${slot} is lost to ${driver}: ${why}.`);
+  for (const { slot, count } of faults)
+    parts.push(`The IOMMU stopped ${some(count, 'request', 'requests')} of ${slot}.`);
+  for (const { slot, by } of wantedLost)
+    parts.push(
+      `The DMA of ${slot} was wanted, and ${by === slot ? 'its own bus mastering is' : `${by} above it is`} off.`,
+    );
+  if (parts.length > 0) return parts.join(' ');
+  return verdict === 'clean'
+    ? 'The next kernel is clean: nothing of it, nor of the dump, was hit.'
+    : `The verdict is ${verdict}.`;
+}
+
+/** In milliseconds from the start of the jump. */
+export function milliseconds(tick: number, { startTick }: Pick<JumpResult, 'startTick'>): string {
+  return ((tick - startTick) / TICKS_PER_MS).toFixed(1);
+}
+
+const ENTRIES_MAX = 60;
+const SLOTS_NAMED = 2;
+
+/** What happened, line by line, condensed to what a person can follow; with `whole`, everything. */
+export function timelineText(result: JumpResult, style: Style, whole = false): string {
+  const entries = whole ? result.timeline.map(alone) : condensed(result.timeline);
+  const shown = whole || entries.length <= ENTRIES_MAX ? entries : middleOut(entries);
+  const rows = shown.map(({ tick, slots, text }) => [
+    tick === null ? '' : milliseconds(tick, result),
+    named(slots),
+    text,
+  ]);
+  const columns = [{ title: 'ms' }, { title: 'function' }, { title: '', flexible: 'wrap' as const }];
+  return table(columns, rows, style);
+}
+
+interface Entry {
+  readonly tick: number | null;
+  readonly slots: readonly Slot[];
+  readonly text: string;
+}
+
+const alone = ({ tick, slot, text }: TimelineEntry): Entry => ({
+  tick,
+  slots: slot === null ? [] : [slot],
+  text,
+});
+
+/** The same said of several functions between two stages is one line. */
+function condensed(timeline: readonly TimelineEntry[]): Entry[] {
+  const entries: (Entry & { readonly slots: Slot[] })[] = [];
+  let since = 0;
+  for (const { tick, slot, text } of timeline) {
+    if (slot === null) since = entries.length;
+    const same = entries.slice(since).find((entry) => entry.text === text && entry.slots.length > 0);
+    if (slot !== null && same) {
+      if (!same.slots.includes(slot)) same.slots.push(slot);
+    } else {
+      entries.push({ tick, slots: slot === null ? [] : [slot], text });
+    }
+  }
+  return entries;
+}
+
+/** The beginning and the end: what is in between can be had with --trace. */
+function middleOut(entries: readonly Entry[]): Entry[] {
+  const half = ENTRIES_MAX / 2;
+  const left = entries.length - 2 * half;
+  const gap: Entry = { tick: null, slots: [], text: `… ${left} more; --trace shows them` };
+  return [...entries.slice(0, half), gap, ...entries.slice(-half)];
+}
+
+function named(slots: readonly Slot[]): string {
+  const some = slots.slice(0, SLOTS_NAMED).map(shortSlot).join(' ');
+  return slots.length > SLOTS_NAMED ? `${some} + ${slots.length - SLOTS_NAMED}` : some;
+}
+
+/** Without the segment where that is 0, as lspci. */
+function shortSlot(slot: Slot): string {
+  return slot.startsWith('0000:') ? slot.slice(5) : slot;
 }

@@ -11,6 +11,7 @@ export interface Layout {
   readonly msix: number | undefined;
   readonly express: number | undefined;
   readonly sriov: number | undefined;
+  readonly aer: number | undefined;
 }
 
 export const VF_STRIDE = 1;
@@ -21,6 +22,8 @@ const EXPRESS_AT = 0x70;
 const MSIX_AT = 0xb0;
 const AER_AT = 0x100;
 const SRIOV_AT = 0x160;
+const ERROR_REPORTING =
+  hw.PCI_EXP_DEVCTL_CERE | hw.PCI_EXP_DEVCTL_NFERE | hw.PCI_EXP_DEVCTL_FERE | hw.PCI_EXP_DEVCTL_URRE;
 const EXPRESS_TYPE: Readonly<Record<Exclude<ExpressType, 'reserved'>, number>> = {
   endpoint: 0,
   'legacy-endpoint': 1,
@@ -47,7 +50,7 @@ export function buildConfig(
   of: FunctionDescription,
   context: BuildContext,
 ): { space: ConfigSpace; layout: Layout } {
-  const space = new ConfigSpace();
+  const space = new ConfigSpace(of.express === undefined ? 256 : 4096);
   header(space, of, context);
   if (of.secondary !== undefined) bridgeHeader(space, of.secondary, context);
   else endpointHeader(space, of, context);
@@ -65,7 +68,8 @@ function header(space: ConfigSpace, of: FunctionDescription, { vf, multiFunction
   if (!vf) {
     command |= regs.PCI_COMMAND_IO | regs.PCI_COMMAND_MEMORY | hw.PCI_COMMAND_PARITY | hw.PCI_COMMAND_SERR;
     if (of.intxDisable !== false) command |= regs.PCI_COMMAND_INTX_DISABLE;
-    space.set(regs.PCI_COMMAND, 2, regs.PCI_COMMAND_MEMORY);
+    const reporting = of.express === undefined && of.errorReporting ? hw.PCI_COMMAND_SERR : 0;
+    space.set(regs.PCI_COMMAND, 2, regs.PCI_COMMAND_MEMORY | reporting);
   }
   if (of.busMasterReadOnly) command &= ~regs.PCI_COMMAND_MASTER;
   space.allowWrites(regs.PCI_COMMAND, 2, command);
@@ -145,14 +149,15 @@ function capabilities(space: ConfigSpace, of: FunctionDescription, context: Buil
     space.set(msix + hw.PCI_MSIX_PBA, 4, 0xc000);
   }
   const sriov = of.vfs && !context.vf ? sriovCapability(space, of, of.vfs) : undefined;
-  return { pm, msi, msix, express, sriov };
+  return { pm, msi, msix, express, sriov, aer: express === undefined ? undefined : AER_AT };
 }
 
 function expressCapability(space: ConfigSpace, at: number, of: FunctionDescription): void {
   const type = EXPRESS_TYPE[of.express === undefined || of.express === 'reserved' ? 'endpoint' : of.express];
   space.set(at + regs.PCI_EXP_FLAGS, 2, 2 | (type << 4));
   space.set(at + regs.PCI_EXP_DEVCAP, 4, 0x8001 | (of.flr ? regs.PCI_EXP_DEVCAP_FLR : 0));
-  space.set(at + regs.PCI_EXP_DEVCTL, 2, 0x2010);
+  // What firmware and the kernel's AER driver turn on.
+  space.set(at + regs.PCI_EXP_DEVCTL, 2, of.errorReporting === false ? 0x2010 : 0x2010 | ERROR_REPORTING);
   space.allowWrites(at + regs.PCI_EXP_DEVCTL, 2, of.flr ? 0xffff : 0x7fff);
   space.clearByOne(at + regs.PCI_EXP_DEVSTA, 2, hw.PCI_EXP_DEVSTA_ERRORS);
   space.set(at + hw.PCI_EXP_LNKCAP, 4, 0x0043);

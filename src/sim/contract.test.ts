@@ -4,8 +4,10 @@ import { createMachine, profileNames, randomMachine } from './index.js';
 for (const name of profileNames) {
   describeHostContract(`sim:${name}`, async () => {
     const { host, functions } = createMachine(name);
-    const present = name === 'server' ? '0000:04:00.0' : '0000:02:00.0';
-    return { host, slots: [...functions.keys()], present, visible: 4096 };
+    const endpoint = [...functions.values()].find((fn) => fn.device && !fn.isBridge && !fn.physfn);
+    if (!endpoint) throw new Error(`${name} has no endpoint`);
+    const visible = endpoint.layout.express === undefined ? 256 : 4096;
+    return { host, slots: [...functions.keys()], present: endpoint.slot, visible };
   });
 }
 

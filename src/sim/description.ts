@@ -1,13 +1,37 @@
 import type { ErrorCode } from '../pci/error.js';
 import type { ExpressType } from '../pci/function.js';
+import type { MemoryMap } from './memory-map.js';
+import type { PlatformName, PlatformRules } from './platform.js';
 
-/** What a function does, beyond being there. */
-export type Workload = 'nic' | 'nvme' | 'xhci' | 'display' | 'gpu';
+/** The engine behind a function; each has a file of its own in `devices/`. */
+export const WORKLOADS = [
+  'nic', // receive ring, frames from outside for ever
+  'buffering-nic', // its firmware keeps what it may not write, and replays it when BME returns
+  'nvme',
+  'ahci', // wedged if its bus mastering is cut while commands are in flight
+  'xhci', // may belong to firmware, which wants its DMA until the handoff
+  'display', // scans out of stolen memory; wedged if its reads are refused
+  'gpu',
+  'egpu', // floods with interrupts, by message or by wire, whichever it is left
+  'hotplug-port', // answers hot-plug commands late
+  'dma-engine', // copies in memory for ever; `faults.ignoreBme` makes it the one that no bit stops
+] as const;
+export type Workload = (typeof WORKLOADS)[number];
+
+/** The driver of every PCI Express port, which has no device of its own to stop. */
+export const PORT_DRIVER = 'pcieport';
 
 export interface DriverDescription {
   readonly name: string;
-  /** It has a shutdown method, which stops the device. */
-  readonly shutdown: boolean;
+  /**
+   * Its shutdown method: none (`false`), one that stops the device (`true`), or one that only disables the PCI
+   * function, as portdrv's and ena's did (`'disables'`).
+   */
+  readonly shutdown: boolean | 'disables';
+  /** Its probe refuses a device that still works for somebody else ("Host not halted"). */
+  readonly needsIdle?: boolean;
+  /** Its shutdown method asks the device's firmware, and waits for an answer that comes by DMA. */
+  readonly shutdownNeedsDma?: boolean;
 }
 
 /** Ways in which one function differs from a sound one. */
@@ -24,6 +48,8 @@ export interface Faults {
   readonly vanishOnWrite?: boolean;
   /** One of its requests is never answered. */
   readonly pendingForever?: boolean;
+  /** Its requests are answered this much later than those of others. In ticks. */
+  readonly lateCompletionTicks?: number;
   /** The host rejects reads or writes with this code. */
   readonly readError?: ErrorCode;
   readonly writeError?: ErrorCode;
@@ -49,10 +75,18 @@ export interface FunctionDescription {
   /** PCI 2.2 functions have no INTx-disable bit. */
   readonly intxDisable?: boolean;
   readonly workload?: Workload;
+  /** It sends its message again and again until somebody serves it. */
+  readonly repeatsMessages?: boolean;
+  /** For a hot-plug port: how long it takes to complete a command. In milliseconds. */
+  readonly commandMs?: number;
+  /** It reports uncorrectable errors by message. Default: true for PCI Express. */
+  readonly errorReporting?: boolean;
   /** The driver that the old kernel bound; without one nobody looks after the function. */
   readonly driver?: DriverDescription;
   /** Driverless, and yet somebody set it going and went away. `firmware` gave it memory that no kernel uses. */
   readonly leftBy?: 'driver' | 'firmware';
+  /** Its DMA is wanted across the jump, by a guest that lives on: nobody drives it, and it must not be stopped. */
+  readonly wanted?: boolean;
   /** BME at the start, for a function that has neither driver nor `leftBy`. */
   readonly busMaster?: boolean;
   readonly busMasterReadOnly?: boolean;
@@ -61,12 +95,28 @@ export interface FunctionDescription {
   readonly gone?: boolean;
   /** Virtual functions, each with the workload and driver of this one; they start on the next routing ID. */
   readonly vfs?: number;
+  /** The driver that the virtual functions have instead; `null` for none: they work for somebody all the same. */
+  readonly vfDriver?: DriverDescription | null;
   readonly bootVga?: boolean;
   readonly holds?: readonly ('root' | 'swap' | 'console')[];
+  /** From the start; `MachineOptions.faults` arms others later. */
+  readonly faults?: Faults;
 }
+
+/** What is known of a kernel's habits at a time; see `eras.ts`. */
+export const ERAS = ['2006', '3.13', 'today'] as const;
+export type Era = (typeof ERAS)[number];
 
 export interface MachineDescription {
   readonly name: string;
+  /** Default `x86-server`. */
+  readonly platform?: PlatformName;
+  /** Rules in which it differs from its platform. */
+  readonly rules?: Partial<PlatformRules>;
+  /** Of the old and the next kernel. Default `today`. */
+  readonly era?: Era;
+  /** Left out for one that grows with the number of functions. */
+  readonly memory?: MemoryMap;
   readonly functions: readonly FunctionDescription[];
   /** Drivers that the initramfs of a capture kernel carries; a next kernel on the normal path has them all. */
   readonly captureDrivers: readonly string[];

@@ -1,55 +1,54 @@
 import type { CorruptedPage, DumpResult } from './jump-result.js';
-import type { Memory } from './memory.js';
+import type { Memory, Owner } from './memory.js';
+
+const DUMPED: readonly Owner[] = ['old-kernel', 'dma-buffer'];
+/** A dump takes about so long, however large the machine. */
+const SAVING_TICKS = 600;
+const PER_TICK_MIN = 16;
 
 /** The memory of a panicked kernel, and a copy of it that is made while devices may still write to it. */
 export class DumpSaver {
+  /** All that the old kernel used at the panic. */
+  readonly pages: number;
   readonly #memory: Memory;
-  readonly #pages: readonly number[];
-  readonly #atPanic: readonly number[];
-  readonly #saved: number[] = [];
-  #atStart: readonly number[] = [];
-  #atEnd: readonly number[] | undefined;
+  #saved = 0;
+  #since: number | undefined;
+  #torn: readonly number[] | undefined;
 
-  /** Call at the panic: everything that the old kernel used is part of the dump. */
+  /** Call at the panic. */
   constructor(memory: Memory) {
     this.#memory = memory;
-    const pages: number[] = [];
-    for (const [page, owner] of memory.owned()) {
-      if (owner === 'old-kernel' || owner === 'dma-buffer') pages.push(page);
-    }
-    this.#pages = pages.sort((a, b) => a - b);
-    this.#atPanic = this.#digests();
-  }
-
-  get pages(): number {
-    return this.#pages.length;
+    this.pages = DUMPED.reduce((sum, owner) => sum + memory.count(owner), 0);
   }
 
   get done(): boolean {
-    return this.#atEnd !== undefined;
+    return this.#torn !== undefined;
   }
 
-  /** Saves up to `count` more pages. */
-  save(count: number): void {
-    if (this.done) return;
-    if (this.#saved.length === 0) this.#atStart = this.#digests();
-    for (let i = 0; i < count; i++) {
-      const page = this.#pages[this.#saved.length];
-      if (page === undefined) break;
-      this.#saved.push(this.#memory.digest(page));
-    }
-    if (this.#saved.length === this.#pages.length) this.#atEnd = this.#digests();
+  /** Begins: what changes from now on may or may not be in it. */
+  start(): void {
+    this.#since = this.#memory.sequence;
+  }
+
+  /** Saves what can be saved in so many ticks. */
+  save(ticks: number): void {
+    if (this.done || this.#since === undefined) return;
+    const perTick = Math.max(PER_TICK_MIN, Math.ceil(this.pages / SAVING_TICKS));
+    this.#saved = Math.min(this.pages, this.#saved + perTick * ticks);
+    if (this.#saved === this.pages) this.#torn = this.#changed();
   }
 
   result(blame: (page: number) => CorruptedPage): DumpResult {
-    const saved = this.#pages.slice(0, this.#saved.length);
-    const atEnd = this.#atEnd ?? this.#digests();
-    const torn = saved.filter((_, i) => atEnd[i] !== this.#atStart[i]);
-    const late = saved.filter((_, i) => this.#saved[i] !== this.#atPanic[i]).length;
-    return { pages: saved.length, complete: this.done, torn: torn.map(blame), late };
+    const torn = this.#torn ?? this.#changed();
+    return { pages: this.#saved, complete: this.done, torn: torn.map(blame) };
   }
 
-  #digests(): number[] {
-    return this.#pages.map((page) => this.#memory.digest(page));
+  #changed(): readonly number[] {
+    if (this.#since === undefined) return [];
+    const changed = [...this.#memory.writtenSince(this.#since)].filter((page) => {
+      const owner = this.#memory.owner(page);
+      return owner !== null && DUMPED.includes(owner);
+    });
+    return changed.sort((a, b) => a - b);
   }
 }

@@ -1,41 +1,81 @@
 import type { Slot } from '../pci/slot.js';
 import type { Owner } from './memory.js';
 
+/** Who wrote to configuration space. */
+export type Writer = 'host' | 'stub' | 'old-kernel' | 'next-kernel' | 'firmware';
+
+interface At {
+  readonly tick: number;
+}
+
+/** A memory write of a device, when it lands or is refused. */
+export interface DmaEvent extends At {
+  readonly kind: 'dma';
+  readonly slot: Slot;
+  readonly address: number;
+  readonly length: number;
+  /** When the device sent it: posted writes are on their way for a while. */
+  readonly sent: number;
+  /** Of the page at that moment; `null` where there is no RAM. */
+  readonly owner: Owner | null;
+  /** The function that refused it: itself or a bridge above. `null` if it went through, or the IOMMU stopped it. */
+  readonly refusedBy: Slot | null;
+  /** The IOMMU had no translation for it. */
+  readonly faulted: boolean;
+}
+
 /** Something that happened in the machine, for those who watch it from outside. */
 export type SimEvent =
-  | {
-      readonly kind: 'dma';
-      readonly tick: number;
+  | DmaEvent
+  /** A read request that did not pass. */
+  | (At & {
+      readonly kind: 'read-refused';
       readonly slot: Slot;
-      readonly address: number;
-      readonly length: number;
-      /** Of the page at that moment; `null` where there is no RAM. */
-      readonly owner: Owner | null;
-      /** The function that refused it: itself or a bridge above. `null` if it went through. */
       readonly refusedBy: Slot | null;
-    }
-  | {
+      readonly faulted: boolean;
+    })
+  /** A message interrupt, when it arrives or is refused; `count` of them at once. */
+  | (At & {
       readonly kind: 'message';
-      readonly tick: number;
       readonly slot: Slot;
+      readonly count: number;
+      /** When the device sent it. */
+      readonly sent: number;
       readonly refusedBy: Slot | null;
-    }
-  | {
+    })
+  | (At & {
       readonly kind: 'config-write';
-      readonly tick: number;
       readonly slot: Slot;
       readonly offset: number;
       readonly width: number;
       readonly before: number;
       readonly after: number;
-    }
+      readonly by: Writer;
+    })
+  /** An uncorrectable error that `slot` found and reported; `cause` is whose request it was. */
+  | (At & {
+      readonly kind: 'error';
+      readonly slot: Slot;
+      readonly cause: Slot;
+      readonly what: 'unsupported-request' | 'completer-abort' | 'unexpected-completion';
+      readonly reaction: 'nothing' | 'logged' | 'nmi' | 'hang';
+    })
   /** The interrupt line was given up: nobody cared. */
-  | {
-      readonly kind: 'line-disabled';
-      readonly tick: number;
-      readonly line: number;
-      readonly slots: readonly Slot[];
-    }
-  | { readonly kind: 'stage'; readonly tick: number; readonly text: string };
+  | (At & { readonly kind: 'line-disabled'; readonly line: number; readonly slots: readonly Slot[] })
+  /** The interrupt controller itself wrote to memory. */
+  | (At & { readonly kind: 'platform-write'; readonly address: number; readonly owner: Owner | null })
+  /** A driver was bound, or could not be. */
+  | (At & {
+      readonly kind: 'bound';
+      readonly slot: Slot;
+      readonly driver: string;
+      /** Why not; `null` if it is. */
+      readonly problem: string | null;
+    })
+  /** A device of the kernel's was served: data or an interrupt of it arrived. Told once a function and kernel. */
+  | (At & { readonly kind: 'served'; readonly slot: Slot })
+  /** The processor stopped. */
+  | (At & { readonly kind: 'hung'; readonly on: string; readonly slots: readonly string[] })
+  | (At & { readonly kind: 'stage'; readonly text: string });
 
 export type Observer = (event: SimEvent) => void;

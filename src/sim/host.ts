@@ -2,8 +2,9 @@ import type { FunctionFacts, MachineFacts } from '../host/facts.js';
 import { checkAccess, type Host, type HostActions, unknownSlot, type Width } from '../host/port.js';
 import type { VisibleBytes } from '../pci/config-image.js';
 import { ShootdownError } from '../pci/error.js';
-import type { Slot } from '../pci/slot.js';
+import { type Slot, slotKey } from '../pci/slot.js';
 import type { SimFunction } from './function.js';
+import { groupOf } from './iommu.js';
 import type { SimMachine } from './machine.js';
 
 const RESET_MS = 100;
@@ -17,7 +18,7 @@ export function simHost(machine: SimMachine, place: 'kernel' | 'stub'): Host {
   const name = `sim:${machine.description.name}`;
   const need = (slot: Slot): SimFunction => {
     const fn = machine.functions.get(slot);
-    if (!fn || (place === 'stub' && !inSegmentZero(slot))) throw unknownSlot(name, slot);
+    if (!fn || (place === 'stub' && fn.address.domain !== 0)) throw unknownSlot(name, slot);
     return fn;
   };
   const visibleOf = (fn: SimFunction): VisibleBytes =>
@@ -27,17 +28,14 @@ export function simHost(machine: SimMachine, place: 'kernel' | 'stub'): Host {
     checkAccess(slot, offset, width, visibleOf(fn));
     if (fn.faults.readError) throw failure(fn, 'read', fn.faults.readError, offset);
     machine.accessed();
-    return fn.read(offset, width);
+    return machine.configRead(fn, offset, width);
   };
   const write = (slot: Slot, offset: number, width: Width, value: number): void => {
     const fn = need(slot);
     checkAccess(slot, offset, width, visibleOf(fn));
     if (fn.faults.writeError) throw failure(fn, 'written', fn.faults.writeError, offset);
     machine.accessed();
-    const before = fn.space.read(offset, width);
-    fn.write(offset, width, value);
-    const after = fn.space.read(offset, width);
-    machine.emit({ kind: 'config-write', tick: machine.now, slot, offset, width, before, after });
+    machine.configWrite(fn, offset, width, value, place === 'stub' ? 'stub' : 'host');
   };
   const common: Host = {
     name,
@@ -89,13 +87,20 @@ function factsOf(machine: SimMachine, fn: SimFunction): FunctionFacts {
     enabled: driver === null ? 0 : 1,
     powerState: powerStateOf(fn, driver),
     runtimeStatus: fn.inD0 && description.power !== 'D3cold' ? 'active' : 'suspended',
-    iommuGroup: null,
+    ...iommuFacts(machine, fn),
     resetMethods: description.flr ? ['flr', 'bus'] : fn.isBridge ? [] : ['bus'],
     physfn: fn.physfn?.slot ?? null,
     ...(description.vfs ? { numVfs: fn.virtualFunctionsOn ? description.vfs : 0 } : {}),
     ...(description.classCode >>> 8 === 0x0300 ? { bootVga: description.bootVga ?? false } : {}),
     ...(description.holds ? { holds: description.holds } : {}),
   };
+}
+
+function iommuFacts(machine: SimMachine, fn: SimFunction): Pick<FunctionFacts, 'iommuGroup' | 'iommuDomain'> {
+  if (!machine.iommu) return { iommuGroup: null };
+  const domain = machine.iommu.domainOf(fn);
+  const iommuGroup = slotKey(groupOf(fn).address);
+  return domain === null ? { iommuGroup } : { iommuGroup, iommuDomain: domain };
 }
 
 /** Linux does not know the power state of a function that no driver has enabled. */
@@ -109,7 +114,7 @@ function machineFacts(machine: SimMachine): MachineFacts {
   return {
     liveKernel: machine.kernel !== null,
     lockdown: 'none',
-    iommu: false,
+    iommu: machine.iommu !== null,
     captureKernelLoaded: true,
     kexecKernelLoaded: true,
     captureKernelProtected: false,

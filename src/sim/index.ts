@@ -2,24 +2,40 @@ import type { MachineDescription } from './description.js';
 import { type MachineOptions, SimMachine } from './machine.js';
 import { profile } from './profiles.js';
 
-export { GateChecker, jumpProblems } from './check.js';
-export type { Faults, FunctionDescription, MachineDescription } from './description.js';
+export { DrainChecker, GateChecker } from './check.js';
+export { jumpProblems } from './check-jump.js';
+export {
+  type DriverDescription,
+  ERAS,
+  type Era,
+  type Faults,
+  type FunctionDescription,
+  type MachineDescription,
+  WORKLOADS,
+  type Workload,
+} from './description.js';
 export type { SimEvent } from './events.js';
-export type { JumpOptions } from './jump.js';
+export type { JumpHooks, JumpOptions } from './jump-options.js';
 export type {
   CorruptedPage,
   DumpResult,
+  FaultCount,
   IrqStorm,
   JumpResult,
   JumpVerdict,
+  LostDevice,
   RefusedWrites,
   Region,
   Stage,
   StrayWrite,
   TimelineEntry,
 } from './jump-result.js';
+export { JUMP_VERDICTS, STAGES } from './jump-result.js';
 export { type MachineOptions, type SimMachine, TICKS_PER_MS } from './machine.js';
 export type { Owner } from './memory.js';
+export { PLATFORMS, type PlatformName, type PlatformRules } from './platform.js';
+export type { StubRunner, StubSurroundings } from './policies/policy.js';
+export { POLICY_NAMES, type PolicyName } from './policy-names.js';
 export { profile, profileNames } from './profiles.js';
 export { type RandomMachine, type RandomMachineOptions, randomMachine } from './random-machine.js';
 

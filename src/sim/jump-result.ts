@@ -2,26 +2,39 @@ import type { Slot } from '../pci/slot.js';
 import type { JumpPath } from '../quiesce/findings.js';
 import type { Owner } from './memory.js';
 
-/** How far the next kernel came, in order. */
-export type Stage =
-  | 'shutdown'
-  | 'copy'
-  | 'purgatory'
-  | 'stub'
-  | 'decompress'
-  | 'enumerate'
-  | 'initramfs'
-  | 'drivers'
-  | 'running';
+/** How far a jump came, in order. */
+export const STAGES = [
+  'before', // the old kernel's userspace
+  'shutdown', // device_shutdown
+  'panic',
+  'copy', // the next kernel is copied to its place
+  'purgatory', // checks what was loaded
+  'stub',
+  'decompress',
+  'early', // the next kernel's first instructions, interrupts off
+  'enumerate',
+  'initramfs',
+  'after', // the initramfs before its drivers
+  'drivers',
+  'running',
+  'reboot', // of a capture kernel that has saved its dump
+] as const;
+export type Stage = (typeof STAGES)[number];
 
 /** What a stray write or a changed page belongs to. */
 export type Region = 'image' | 'initramfs' | 'kernel-memory' | 'dump';
 
-export type JumpVerdict =
-  | 'clean'
-  | 'corrupted' // pages of the next kernel are not what it put there
-  | 'irq-storm' // an interrupt line had to be given up
-  | 'dump-torn'; // memory changed while the dump was saved: it shows no one moment
+/** The worst comes first: the verdict of a jump is the first of these that applies. */
+export const JUMP_VERDICTS = [
+  'hung', // the processor stopped
+  'corrupted', // pages of the next kernel, or of the dump while it was saved, are not what they should be
+  'irq-storm', // an interrupt line had to be given up
+  'device-lost', // a function that the next kernel has a driver for does not work
+  'faulted', // the IOMMU had to stop DMA after the next kernel took over
+  'wanted-dma-lost', // a function whose DMA was to go on was stopped
+  'clean',
+] as const;
+export type JumpVerdict = (typeof JUMP_VERDICTS)[number];
 
 /** A write that went through after the jump, by a function that still worked for the old kernel or for nobody. */
 export interface StrayWrite {
@@ -46,7 +59,8 @@ export interface RefusedWrites {
 export interface CorruptedPage {
   readonly address: number;
   readonly region: Region;
-  readonly writers: readonly Slot[];
+  /** Functions, or `platform` for the interrupt controller. */
+  readonly writers: readonly (Slot | 'platform')[];
   readonly firstTick: number | null;
 }
 
@@ -57,8 +71,6 @@ export interface DumpResult {
   readonly complete: boolean;
   /** Changed between the start and the end of saving, so that the dump mixes two times. */
   readonly torn: readonly CorruptedPage[];
-  /** Saved with other content than at the panic, be it only because something was still on its way. */
-  readonly late: number;
 }
 
 export interface IrqStorm {
@@ -66,6 +78,17 @@ export interface IrqStorm {
   /** Those that went on asserting it. */
   readonly slots: readonly Slot[];
   readonly tick: number;
+}
+
+export interface LostDevice {
+  readonly slot: Slot;
+  readonly driver: string;
+  readonly why: string;
+}
+
+export interface FaultCount {
+  readonly slot: Slot;
+  readonly count: number;
 }
 
 export interface TimelineEntry {
@@ -77,20 +100,27 @@ export interface TimelineEntry {
 export interface JumpResult {
   readonly path: JumpPath;
   readonly verdict: JumpVerdict;
+  /** All that apply, the worst first; `clean` alone if none does. */
+  readonly verdicts: readonly JumpVerdict[];
   readonly reached: Stage;
-  /** Why it went no further; `null` if it runs. */
-  readonly stuckOn: string | null;
+  /** What stopped it there; `null` if it ran to its end. `slots` are functions that had a part in it. */
+  readonly stuckOn: { readonly on: string; readonly slots: readonly string[] } | null;
   readonly writes: readonly StrayWrite[];
   readonly refused: readonly RefusedWrites[];
   readonly corrupted: readonly CorruptedPage[];
-  /** Image and initramfs were what had been loaded, each time somebody looked. */
-  readonly checksumOk: boolean;
-  readonly interruptsUnclaimed: number;
   readonly storms: readonly IrqStorm[];
+  readonly lost: readonly LostDevice[];
+  /** Requests that the IOMMU stopped after the next kernel took over. */
+  readonly faults: readonly FaultCount[];
+  /** Wanted DMA that was refused. */
+  readonly wantedLost: readonly RefusedWrites[];
+  readonly interruptsUnclaimed: number;
   /** On the crash path, if it came that far. */
   readonly dump: DumpResult | null;
   readonly timeline: readonly TimelineEntry[];
-  /** The moment at which the old kernel was gone, and the end. */
+  /** The moment at which the old kernel was gone; the end of the drivers' binding, or `null`; and the end. */
   readonly jumpTick: number;
+  readonly runningTick: number | null;
+  readonly startTick: number;
   readonly endTick: number;
 }

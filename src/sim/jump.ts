@@ -1,42 +1,56 @@
-import type { Host } from '../host/port.js';
-import * as regs from '../pci/regs.js';
-import type { JumpPath } from '../quiesce/findings.js';
+import { ShootdownError } from '../pci/error.js';
+import { Hang } from './cpu.js';
 import { DumpSaver } from './dump.js';
+import type { SimFunction } from './function.js';
 import { simHost } from './host.js';
-import type { CorruptedPage, JumpResult, JumpVerdict, Region, Stage } from './jump-result.js';
+import { judge } from './judge.js';
+import type { JumpOptions } from './jump-options.js';
+import type { CorruptedPage, JumpResult, Region, Stage } from './jump-result.js';
 import { JumpWatch } from './jump-watch.js';
-import { Kernel, PORT_DRIVER, setMessages } from './kernel.js';
+import {
+  bindDrivers,
+  calibrateDelay,
+  enumerate,
+  expectedFunctions,
+  turnInterruptsOn,
+} from './kernel/boot-next.js';
+import { Growth } from './kernel/growth.js';
+import { Kernel } from './kernel/kernel.js';
+import { panic } from './kernel/panic.js';
+import { deviceShutdown } from './kernel/shutdown.js';
+import { loadNext, loadReserved } from './load-next.js';
 import type { SimMachine } from './machine.js';
-import { NextImage } from './next-image.js';
+import type { NextImage } from './next-image.js';
 import { PageAllocator } from './page-allocator.js';
+import type { Random } from './random.js';
 
-export interface JumpOptions {
-  readonly path: JumpPath;
-  /** What runs at the next kernel's entry, before its first instruction; time goes on meanwhile. */
-  readonly between?: (host: Host) => Promise<void>;
-  /** How long the next kernel is watched once its drivers are bound. Default 2000 ticks. */
-  readonly ticks?: number;
-  /** Drivers of the next kernel. Default: all on the normal path, those of the capture initramfs after a crash. */
-  readonly drivers?: readonly string[];
-}
-
-const SHUTDOWN_TICKS = 5;
-const COPIED_PER_TICK = 256;
-const PURGATORY_TICKS = 40;
+/** Between the loading of the next kernel and the jump. */
+const LOADED_TICKS = 20;
+const COPY_TICKS = 8;
+/** A checksum over all that was loaded. */
+const PURGATORY_TICKS = 150;
 const DECOMPRESS_TICKS = 300;
+const EARLY_TICKS = 110;
 const ENUMERATE_TICKS = 100;
 const UNPACK_TICKS = 300;
 const RUN_TICKS = 2000;
-const GROWTH_PER_TICK = 8;
-const DUMPED_PER_TICK = 16;
+/** From the last driver's shutdown to the reset by firmware. */
+const REBOOT_TICKS = 300;
+const CPUS = 8;
 
+/** Hands a machine to its next kernel; the result is what was seen from outside. */
 export async function runJump(machine: SimMachine, options: JumpOptions): Promise<JumpResult> {
-  const jump = new Jump(machine, options);
+  const { kernel } = machine;
+  if (!kernel || kernel.captures || machine.cpu.stuck) {
+    throw new ShootdownError('unsupported', 'no kernel runs that could jump: power-cycle the machine first');
+  }
+  const jump = new Jump(machine, kernel, options);
   const stop = machine.observe(jump.watch.observer);
   try {
     return await jump.run();
   } finally {
     stop();
+    jump.close();
   }
 }
 
@@ -44,67 +58,145 @@ class Jump {
   readonly watch: JumpWatch;
   readonly #machine: SimMachine;
   readonly #options: JumpOptions;
-  readonly #image: NextImage;
-  readonly #allocator: PageAllocator;
+  readonly #crash: boolean;
+  readonly #old: Kernel;
+  readonly #random: Random;
+  /** A capture kernel is loaded long before the panic, any other one just before the jump. */
+  #image: NextImage | null = null;
   readonly #kernel: Kernel;
-  /** What the next kernel put into pages that it took. */
-  readonly #working: { readonly page: number; readonly digest: number }[] = [];
-  readonly #corrupted = new Map<number, CorruptedPage>();
+  readonly #growth: Growth;
+  readonly #expected: readonly SimFunction[];
+  readonly #broken: CorruptedPage[] = [];
+  readonly #startTick: number;
   #dump: DumpSaver | null = null;
-  #reached: Stage = 'shutdown';
-  #stuckOn: string | null = null;
-  #jumpTick = 0;
+  #reached: Stage = 'before';
+  #stuckOn: { on: string; slots: readonly string[]; hung: boolean } | null = null;
+  #jumpTick: number | null = null;
+  #runningTick: number | null = null;
+  #rebooted = false;
 
-  constructor(machine: SimMachine, options: JumpOptions) {
+  constructor(machine: SimMachine, old: Kernel, options: JumpOptions) {
     this.#machine = machine;
+    this.#old = old;
     this.#options = options;
-    const { memory, capture } = machine;
-    const random = machine.random.fork('next-kernel');
-    const crash = options.path === 'crash';
+    this.#crash = options.path === 'crash';
+    this.#startTick = machine.now;
+    old.settle();
+    const { memory, map } = machine;
+    const random = machine.bootRandom.fork(`jump ${machine.now}`);
     const everywhere = new PageAllocator(memory, random, memory.banks);
-    this.#image = crash
-      ? NextImage.inPlace(memory, random, capture)
-      : NextImage.staged(memory, random, everywhere);
-    this.#allocator = crash ? new PageAllocator(memory, random, [capture], 'capture') : everywhere;
-    this.#kernel = new Kernel({ memory, allocator: this.#allocator, buffers: 'next-dma-buffer' });
-    this.watch = new JumpWatch((slot) => this.#kernel.drives(slot));
+    this.#random = random;
+    if (this.#crash) this.#image = loadReserved(machine, random, options);
+    const allocator = this.#crash ? new PageAllocator(memory, random, [map.capture], 'capture') : everywhere;
+    const cpus = options.cpus ?? (this.#crash ? 1 : CPUS);
+    const parts = { machine, allocator, era: machine.era, cpus } as const;
+    this.#kernel = new Kernel({
+      ...parts,
+      buffers: 'next-dma-buffer',
+      by: 'next-kernel',
+      captures: this.#crash,
+    });
+    this.#growth = new Growth(memory, allocator, this.#crash ? 'capture' : 'free');
+    this.#expected = expectedFunctions(machine, this.#carried);
+    this.watch = new JumpWatch({
+      functions: machine.functions,
+      regionOf: (page) => this.#image?.regionOf(page) ?? null,
+      originOf: (page) => this.#image?.originOf(page) ?? page,
+      holderOf: (page) => this.#kernel.holder(page),
+    });
   }
 
   async run(): Promise<JumpResult> {
-    if (this.#options.path === 'normal') this.#leaveOldKernel();
-    else this.#panic();
-    if (this.#verify('purgatory', 'image', 'initramfs')) {
-      await this.#between();
-      this.#boot();
+    try {
+      await this.#whole();
+    } catch (error) {
+      if (!(error instanceof Hang)) throw error;
+      this.#stuckOn = { on: error.on, slots: error.slots, hung: true };
     }
     return this.#result();
   }
 
-  #leaveOldKernel(): void {
+  /** Leaves the machine as it is after all this: after a reboot, from its power-on. */
+  close(): void {
+    if (this.#rebooted) this.#machine.powerCycle();
+    else if (this.#stuckOn) this.#machine.kernel = null;
+  }
+
+  get #carried(): readonly string[] | null {
+    const { drivers } = this.#options;
+    return drivers ?? (this.#crash ? this.#machine.description.captureDrivers : null);
+  }
+
+  async #whole(): Promise<void> {
     const machine = this.#machine;
-    this.#stage('shutdown', 'the old kernel shuts its drivers down');
-    for (const _ of machine.kernel?.shutdown() ?? []) machine.run(SHUTDOWN_TICKS);
-    this.#goDark();
-    this.#stage('copy', 'the old kernel is gone, the next one is copied to its place');
-    for (const [page, owner] of [...machine.memory.owned()]) {
-      if (owner === 'old-kernel' || owner === 'dma-buffer') machine.memory.own(page, 'free');
-    }
-    let copied = 0;
-    for (const _ of this.#image.relocate()) if (++copied % COPIED_PER_TICK === 0) machine.tick();
+    if (this.#crash) this.#panic();
+    else await this.#leaveOldKernel();
     machine.run(PURGATORY_TICKS);
+    if (!this.#verify('purgatory', 'image', 'initramfs')) return;
+    await this.#between();
+    this.#stage('decompress', 'the next kernel unpacks itself');
+    this.#print();
+    machine.run(DECOMPRESS_TICKS);
+    if (!this.#verify('decompress', 'image')) return;
+    this.#early();
+    this.#stage('enumerate', 'it looks for devices');
+    enumerate(machine, this.#kernel);
+    machine.iommu?.nextKernel();
+    this.#live(ENUMERATE_TICKS);
+    this.#stage('initramfs', 'it unpacks its initramfs');
+    this.#live(UNPACK_TICKS);
+    if (!this.#verify('initramfs', 'initramfs')) return;
+    this.#image?.discard('initramfs', this.#crash ? 'capture' : 'free');
+    await this.#drive();
+    if (this.#dump && this.#options.reboot !== false) this.#reboot();
+  }
+
+  async #leaveOldKernel(): Promise<void> {
+    const machine = this.#machine;
+    const { before, clearsBusMasters = false, lastAct } = this.#options;
+    this.#stage('before', 'the old kernel is told to jump');
+    await before?.(machine);
+    const image = loadNext(machine, this.#old, this.#random, this.#options.load);
+    this.#image = image;
+    this.#say('the next kernel is loaded');
+    machine.run(LOADED_TICKS);
+    this.#stage('shutdown', 'the old kernel shuts its drivers down');
+    deviceShutdown(machine, this.#old, { clearsBusMasters });
+    machine.interrupts.attach(null);
+    this.#silencePins();
+    lastAct?.(machine, this.#old, 0);
+    this.#gone();
+    this.#stage('copy', 'the old kernel is gone, the next one is copied to its place');
+    machine.memory.reown(['old-kernel', 'dma-buffer'], 'free');
+    const perTick = Math.ceil(image.staged / COPY_TICKS);
+    let copied = 0;
+    for (const _ of image.relocate()) if (++copied % perTick === 0) machine.run(1);
+    this.#stage('purgatory', 'purgatory looks at what was copied');
   }
 
   #panic(): void {
-    this.#goDark();
-    this.#dump = new DumpSaver(this.#machine.memory);
-    this.#stage('purgatory', 'the old kernel panics; no device is told');
-    this.#machine.run(PURGATORY_TICKS);
+    const machine = this.#machine;
+    const { lastAct, crashCpu = 0 } = this.#options;
+    this.#stage('panic', `the old kernel panics on processor ${crashCpu}; no device is told`);
+    machine.interrupts.attach(null);
+    panic(machine, this.#old, crashCpu, lastAct);
+    this.#silencePins();
+    this.#gone();
+    this.#dump = new DumpSaver(machine.memory);
+    this.#stage('purgatory', 'purgatory looks at what was loaded');
+  }
+
+  /** The last that any kernel does with the interrupt controller. */
+  #silencePins(): void {
+    const { controller } = this.#machine.interrupts;
+    if (this.#old.habits.endsPins) controller.clear();
+    else controller.maskAll();
   }
 
   /** No kernel, no interrupts: from here on nobody wants what the devices do. */
-  #goDark(): void {
+  #gone(): void {
+    this.#machine.cpu.check();
     this.#machine.kernel = null;
-    this.#machine.interrupts.attach(null);
     this.#jumpTick = this.#machine.now;
     this.watch.jumped();
   }
@@ -112,85 +204,84 @@ class Jump {
   async #between(): Promise<void> {
     const { between } = this.#options;
     if (!between) return;
+    const { cpu } = this.#machine;
     this.#stage('stub', 'the stub runs');
+    // It has an interrupt table of its own, whose NMI handler returns.
+    cpu.onNmi = 'ignored';
     await between(simHost(this.#machine, 'stub'));
+    cpu.onNmi = 'fatal';
+    cpu.check();
   }
 
-  #boot(): void {
+  #early(): void {
     const machine = this.#machine;
-    this.#stage('decompress', 'the next kernel unpacks itself');
-    machine.run(DECOMPRESS_TICKS);
-    if (!this.#verify('decompress', 'image')) return;
-    this.#stage('enumerate', 'the next kernel turns interrupts on and looks for devices');
-    machine.kernel = this.#kernel;
-    machine.interrupts.attach(this.#kernel);
-    this.#grow(ENUMERATE_TICKS);
-    this.#enumerate();
-    this.#stage('initramfs', 'it unpacks its initramfs');
-    this.#grow(UNPACK_TICKS);
-    if (!this.#verify('initramfs', 'initramfs')) return;
-    this.#image.discard('initramfs', this.#options.path === 'crash' ? 'capture' : 'free');
+    this.watch.booted();
+    this.#stage('early', 'its first instructions run');
+    this.#options.early?.(machine, this.#kernel);
+    this.#say('it turns interrupts on');
+    turnInterruptsOn(machine, this.#kernel);
+    this.#live(EARLY_TICKS);
+    this.#kernel.early = false;
+    if (this.#crash) calibrateDelay(machine, this.#options.crashCpu ?? 0);
+    this.#print();
+  }
+
+  async #drive(): Promise<void> {
+    const machine = this.#machine;
+    this.#stage('after', 'its initramfs runs');
+    await this.#options.after?.(machine);
+    machine.cpu.check();
     this.#stage('drivers', 'it binds its drivers');
-    this.#bindDrivers();
+    bindDrivers(machine, this.#kernel, this.#carried);
+    machine.cpu.check();
+    this.#runningTick = machine.now;
     this.#stage('running', this.#dump ? 'it saves the dump' : 'it runs');
-    this.#grow(this.#options.ticks ?? RUN_TICKS);
+    this.#dump?.start();
+    this.watch.saving = this.#dump !== null;
+    this.#live(this.#options.ticks ?? RUN_TICKS);
   }
 
-  /** As Linux does with every function that it finds: messages off, no virtual functions. */
-  #enumerate(): void {
-    for (const fn of this.#machine.functions.values()) {
-      setMessages(fn, false);
-      const { sriov } = fn.layout;
-      if (sriov === undefined) continue;
-      const control = fn.read(sriov + regs.PCI_SRIOV_CTRL, 2);
-      fn.write(sriov + regs.PCI_SRIOV_CTRL, 2, control & ~regs.PCI_SRIOV_CTRL_VFE);
-    }
-  }
-
-  #bindDrivers(): void {
-    const { path, drivers } = this.#options;
-    const carried = drivers ?? (path === 'crash' ? this.#machine.description.captureDrivers : undefined);
-    for (const fn of this.#machine.functions.values()) {
-      const name = fn.description.driver?.name;
-      if (name === undefined || !fn.alive) continue;
-      if (name === PORT_DRIVER || !carried || carried.includes(name)) this.#kernel.bind(fn);
-    }
+  /** A capture kernel has done what it was there for. Nothing is on its way to kexec, so the core clears no BME. */
+  #reboot(): void {
+    const machine = this.#machine;
+    while (this.#dump && !this.#dump.done) this.#live(1);
+    this.#stage('reboot', 'it reboots, and shuts its drivers down');
+    deviceShutdown(machine, this.#kernel, { clearsBusMasters: false });
+    machine.run(REBOOT_TICKS);
+    this.#say('firmware resets the machine');
+    this.#rebooted = true;
   }
 
   /** The next kernel lives: it takes more and more memory, and saves the dump once it runs. */
-  #grow(ticks: number): void {
-    const { memory } = this.#machine;
-    for (let i = 0; i < ticks; i++) {
-      this.#machine.tick();
-      for (const page of this.#allocator.takeMany(GROWTH_PER_TICK, 'next-kernel')) {
-        memory.fill(page, page + this.#machine.now);
-        this.#working.push({ page, digest: memory.digest(page) });
-      }
-      if (this.#reached === 'running') this.#save();
-    }
+  #live(ticks: number): void {
+    this.#growth.live(this.#machine, ticks, (passed) => {
+      const dump = this.#dump;
+      if (this.#reached !== 'running' || !dump || dump.done) return;
+      dump.save(passed);
+      this.watch.saving = !dump.done;
+      if (dump.done) this.#say(`the dump is saved: ${dump.pages} pages`);
+    });
   }
 
-  #save(): void {
-    if (!this.#dump || this.#dump.done) return;
-    this.#dump.save(DUMPED_PER_TICK);
-    this.watch.saving = !this.#dump.done;
-    if (this.#dump.done) this.#say(`the dump is saved: ${this.#dump.pages} pages`);
+  /** A line on the console, where that is a PCI function. */
+  #print(): void {
+    const { cpu, functions } = this.#machine;
+    for (const fn of functions.values()) if (fn.description.holds?.includes('console')) cpu.mmio(fn);
   }
 
   /** Looks at what was loaded; what is broken ends the run here. */
   #verify(stage: Stage, ...regions: Region[]): boolean {
-    this.#reached = stage;
-    const broken = regions.filter((region) => this.#note(region, this.#image.broken(region)) > 0);
+    const broken = regions.filter((region) => this.#note(region) > 0);
     if (broken.length === 0) return true;
-    this.#stuckOn = `${stage}: ${broken.join(' and ')} not as loaded`;
-    this.#say(this.#stuckOn);
+    const on = `${stage}: ${broken.join(' and ')} not as loaded`;
+    this.#stuckOn = { on, slots: [], hung: false };
+    this.#say(`stuck on ${on}`);
     return false;
   }
 
-  #note(region: Region, pages: readonly number[]): number {
-    for (const page of pages) {
-      if (!this.#corrupted.has(page)) this.#corrupted.set(page, this.watch.blame(page, region));
-    }
+  #note(region: Region): number {
+    const pages = this.#image?.broken(region) ?? [];
+    for (const page of pages) this.#broken.push(this.watch.blame(page, region));
     return pages.length;
   }
 
@@ -204,38 +295,21 @@ class Jump {
   }
 
   #result(): JumpResult {
-    const { memory, interrupts, now } = this.#machine;
-    if (this.#stuckOn === null) this.#note('image', this.#image.broken('image'));
-    const spoiled = this.#working.filter(({ page, digest }) => memory.digest(page) !== digest);
-    this.#note(
-      'kernel-memory',
-      spoiled.map(({ page }) => page),
-    );
-    const dump = this.#dump?.result((page) => this.watch.blame(page, 'dump')) ?? null;
-    const corrupted = [...this.#corrupted.values()].sort((a, b) => a.address - b.address);
-    const { writes, refused, storms, timeline } = this.watch;
-    return {
+    const machine = this.#machine;
+    return judge({
+      machine,
       path: this.#options.path,
-      verdict: verdictOf(corrupted.length, storms.length, dump?.torn.length ?? 0),
+      watch: this.watch,
+      image: this.#image,
+      dump: this.#dump,
       reached: this.#reached,
       stuckOn: this.#stuckOn,
-      writes,
-      refused,
-      corrupted,
-      checksumOk: !corrupted.some(({ region }) => region !== 'kernel-memory'),
-      interruptsUnclaimed: interrupts.unclaimed,
-      storms,
-      dump,
-      timeline,
-      jumpTick: this.#jumpTick,
-      endTick: now,
-    };
+      expected: this.#expected,
+      brokenBefore: this.#broken,
+      interruptsUnclaimed: machine.interrupts.listener === this.#kernel ? machine.interrupts.unclaimed : 0,
+      jumpTick: this.#jumpTick ?? machine.now,
+      runningTick: this.#runningTick,
+      startTick: this.#startTick,
+    });
   }
-}
-
-/** The worst of what was found. */
-function verdictOf(corrupted: number, storms: number, torn: number): JumpVerdict {
-  if (corrupted > 0) return 'corrupted';
-  if (storms > 0) return 'irq-storm';
-  return torn > 0 ? 'dump-torn' : 'clean';
 }

@@ -171,9 +171,12 @@ describe('what a kernel can do', () => {
     expect((await machine.host.read(vf, 4, 2)) & 4).toBe(4);
     await machine.host.write('0000:01:00.0' as Slot, regs.PCI_COMMAND, 2, 0);
     expect(last && machine.bus.refuses(last)).toBeNull();
-    await machine.host.write('0000:01:00.0' as Slot, (pf?.layout.sriov ?? 0) + regs.PCI_SRIOV_CTRL, 2, 0);
+    const control = (pf?.layout.sriov ?? 0) + regs.PCI_SRIOV_CTRL;
+    await machine.host.write('0000:01:00.0' as Slot, control, 2, 0);
     expect(await machine.host.read(vf, 4, 4)).toBe(0xffff_ffff);
     expect(last && machine.bus.refuses(last)).toBe(last);
+    await machine.host.write('0000:01:00.0' as Slot, control, 2, regs.PCI_SRIOV_CTRL_VFE);
+    expect([await machine.host.read(vf, 4, 2), last?.device?.busy]).toEqual([0, false]);
   });
 });
 

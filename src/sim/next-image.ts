@@ -1,101 +1,133 @@
 import type { Region } from './jump-result.js';
-import { type Memory, type Owner, type PageRange, pageOf } from './memory.js';
+import type { Memory, Owner, PageRange } from './memory.js';
+import type { MemoryMap } from './memory-map.js';
 import type { PageAllocator } from './page-allocator.js';
 import { mix, type Random } from './random.js';
 
-const IMAGE_PAGES = 512;
-const INITRAMFS_PAGES = 1536;
-/** 16 MiB, where x86 kernels prefer to run. */
-const IMAGE_FIRST = pageOf(0x100_0000);
-/** Loaders put an initramfs high. */
-const INITRAMFS_FIRST = pageOf(0xb00_0000);
-
 interface Segment {
-  readonly region: Region;
+  readonly region: 'image' | 'initramfs';
   readonly owner: Owner;
-  readonly target: PageRange;
+  /** Where it will run. */
+  readonly pages: readonly number[];
   /** Where its pages lie until they are copied; empty for one that lies where it will run. */
   readonly staged: readonly number[];
-  readonly digests: readonly number[];
 }
 
-/** A kernel and its initramfs as a kexec loader left them, with a checksum of each page. */
+/** A kernel and its initramfs as a kexec loader left them. */
 export class NextImage {
   readonly #memory: Memory;
   readonly #segments: readonly Segment[];
+  /** Of every page that holds a part now, which. */
+  readonly #regions = new Map<number, Region>();
+  /** Where the content of a page that will run was before. */
+  readonly #origins = new Map<number, number>();
 
-  private constructor(memory: Memory, segments: readonly Segment[]) {
+  private constructor(memory: Memory, random: Random, segments: readonly Segment[]) {
     this.#memory = memory;
     this.#segments = segments;
-  }
-
-  /** Loads it relocated: into pages of the old kernel, to be copied over whatever lies at its place. */
-  static staged(memory: Memory, random: Random, allocator: PageAllocator): NextImage {
-    const targets = [
-      { first: IMAGE_FIRST, count: IMAGE_PAGES },
-      { first: INITRAMFS_FIRST, count: INITRAMFS_PAGES },
-    ] as const;
-    return NextImage.#load(memory, random, targets, (range) => {
-      const pages = allocator.takeMany(range.count, 'staged', targets);
-      return { pages, staged: pages };
-    });
-  }
-
-  /** Loads it in place, at both ends of the region that is reserved for a capture kernel. */
-  static inPlace(memory: Memory, random: Random, region: PageRange): NextImage {
-    const end = region.first + region.count;
-    const targets = [
-      { first: region.first, count: IMAGE_PAGES },
-      { first: end - INITRAMFS_PAGES, count: INITRAMFS_PAGES },
-    ] as const;
-    return NextImage.#load(memory, random, targets, (range) => ({ pages: pagesOf(range), staged: [] }));
-  }
-
-  static #load(
-    memory: Memory,
-    random: Random,
-    [image, initramfs]: readonly [PageRange, PageRange],
-    place: (range: PageRange) => { pages: readonly number[]; staged: readonly number[] },
-  ): NextImage {
-    const segment = (region: Region, owner: Owner, target: PageRange): Segment => {
-      const { pages, staged } = place(target);
+    for (const { region, owner, pages, staged } of segments) {
       const key = random.next();
-      for (const [i, page] of pages.entries()) memory.fill(page, mix(key, i));
-      if (staged.length === 0) for (const page of pages) memory.own(page, owner);
-      return { region, owner, target, staged, digests: pages.map((page) => memory.digest(page)) };
-    };
-    return new NextImage(memory, [
-      segment('image', 'next-kernel-image', image),
-      segment('initramfs', 'next-kernel-initramfs', initramfs),
-    ]);
-  }
-
-  /** Copies page after page to where it will run, which is theirs from then on. */
-  *relocate(): Generator<number, void, void> {
-    for (const { staged, target, owner } of this.#segments) {
-      for (const [i, page] of staged.entries()) {
-        this.#memory.copy(page, target.first + i);
-        this.#memory.own(target.first + i, owner);
-        this.#memory.own(page, 'free');
-        yield target.first + i;
+      for (const [i, page] of (staged.length > 0 ? staged : pages).entries()) {
+        memory.fill(page, mix(key, i));
+        memory.own(page, staged.length > 0 ? 'staged' : owner);
+        this.#regions.set(page, region);
       }
     }
   }
 
+  /** Loads it relocated: into pages of the old kernel, to be copied over whatever lies at its place. */
+  static staged(memory: Memory, random: Random, allocator: PageAllocator, map: MemoryMap): NextImage {
+    const avoid = [map.image, map.initramfs];
+    const load = (range: PageRange) => ({
+      pages: pagesOf(range),
+      staged: allocator.takeMany(range.count, 'staged', avoid),
+    });
+    return new NextImage(memory, random, segments(load(map.image), load(map.initramfs)));
+  }
+
+  /** Loads it into pages where it will run, one here and one there, those of `first` before any others. */
+  static scattered(
+    memory: Memory,
+    random: Random,
+    allocator: PageAllocator,
+    map: MemoryMap,
+    first: readonly number[],
+  ): NextImage {
+    const given = [...first];
+    const load = ({ count }: PageRange) => {
+      const pages = given.splice(0, count);
+      return { pages: [...pages, ...allocator.takeMany(count - pages.length, 'staged')], staged: [] };
+    };
+    return new NextImage(memory, random, segments(load(map.image), load(map.initramfs)));
+  }
+
+  /** Loads it in place, at both ends of the region that is reserved for a capture kernel. */
+  static reserved(memory: Memory, random: Random, map: MemoryMap): NextImage {
+    const { first, count } = map.capture;
+    const image = { first, count: map.image.count };
+    const initramfs = { first: first + count - map.initramfs.count, count: map.initramfs.count };
+    const load = (range: PageRange) => ({ pages: pagesOf(range), staged: [] });
+    return new NextImage(memory, random, segments(load(image), load(initramfs)));
+  }
+
+  /** Copies page after page to where it will run, which is theirs from then on. */
+  *relocate(): Generator<number, void, void> {
+    for (const { region, staged, pages, owner } of this.#segments) {
+      for (const [i, from] of staged.entries()) {
+        const to = pages[i];
+        if (to === undefined) continue;
+        this.#memory.copy(from, to);
+        this.#memory.own(to, owner);
+        this.#memory.own(from, 'free');
+        this.#regions.delete(from);
+        this.#regions.set(to, region);
+        this.#origins.set(to, from);
+        yield to;
+      }
+    }
+  }
+
+  /** Pages to copy. */
+  get staged(): number {
+    return this.#segments.reduce((sum, { staged }) => sum + staged.length, 0);
+  }
+
+  /** What a page that was loaded is part of, wherever it lies now; `null` for any other. */
+  regionOf(page: number): Region | null {
+    return this.#regions.get(page) ?? null;
+  }
+
+  /** Where the content of a page lay when it was loaded. */
+  originOf(page: number): number {
+    return this.#origins.get(page) ?? page;
+  }
+
   /** Pages of a part that are not what was loaded. */
   broken(region: Region): readonly number[] {
-    const segment = this.#segments.find((one) => one.region === region);
-    if (!segment) return [];
-    const { target, digests } = segment;
-    return pagesOf(target).filter((page, i) => this.#memory.digest(page) !== digests[i]);
+    const broken: number[] = [];
+    for (const page of this.#memory.alteredPages()) if (this.#regions.get(page) === region) broken.push(page);
+    return broken.sort((a, b) => a - b);
   }
 
   /** What was unpacked is not needed any more. */
   discard(region: Region, to: Owner): void {
-    for (const { region: own, target } of this.#segments) {
-      if (own === region) for (const page of pagesOf(target)) this.#memory.own(page, to);
+    for (const { region: own, pages } of this.#segments) {
+      if (own !== region) continue;
+      for (const page of pages) {
+        this.#memory.own(page, to);
+        this.#regions.delete(page);
+      }
     }
   }
+}
+
+type Placed = Pick<Segment, 'pages' | 'staged'>;
+
+function segments(image: Placed, initramfs: Placed): readonly Segment[] {
+  return [
+    { region: 'image', owner: 'next-kernel-image', ...image },
+    { region: 'initramfs', owner: 'next-kernel-initramfs', ...initramfs },
+  ];
 }
 
 function pagesOf(range: PageRange): number[] {

@@ -1,7 +1,7 @@
-import { type Memory, type Owner, type PageRange, within } from './memory.js';
+import { type Memory, numberOf, type Owner, type PageRange, within } from './memory.js';
 import type { Random } from './random.js';
 
-const TRIES = 64;
+const TRIES = 32;
 
 /** Hands out pages, scattered as a kernel's are once it has run for a while. */
 export class PageAllocator {
@@ -10,7 +10,7 @@ export class PageAllocator {
   readonly #ranges: readonly PageRange[];
   readonly #total: number;
   readonly #from: Owner;
-  #exhausted = false;
+  readonly #fromNumber: number;
 
   /** Only pages of `ranges` are handed out, and only those that belong to `from`. */
   constructor(memory: Memory, random: Random, ranges: readonly PageRange[], from: Owner = 'free') {
@@ -18,22 +18,23 @@ export class PageAllocator {
     this.#random = random;
     this.#ranges = ranges;
     this.#from = from;
+    this.#fromNumber = numberOf(from);
     this.#total = ranges.reduce((sum, range) => sum + range.count, 0);
   }
 
   /** One page, now of this owner; `undefined` when none is free. */
   take(owner: Owner, avoid: readonly PageRange[] = []): number | undefined {
-    if (this.#exhausted) return undefined;
+    if (this.#memory.count(this.#from) === 0) return undefined;
+    const to = numberOf(owner);
     for (let i = 0; i < TRIES; i++) {
       const page = this.#at(this.#random.below(this.#total));
-      if (this.#usable(page, avoid)) return this.#give(page, owner);
+      if (this.#take(page, to, avoid)) return page;
     }
     const from = this.#random.below(this.#total);
     for (let i = 0; i < this.#total; i++) {
       const page = this.#at((from + i) % this.#total);
-      if (this.#usable(page, avoid)) return this.#give(page, owner);
+      if (this.#take(page, to, avoid)) return page;
     }
-    this.#exhausted = avoid.length === 0;
     return undefined;
   }
 
@@ -50,16 +51,11 @@ export class PageAllocator {
 
   giveBack(page: number): void {
     this.#memory.own(page, this.#from);
-    this.#exhausted = false;
   }
 
-  #usable(page: number, avoid: readonly PageRange[]): boolean {
-    return this.#memory.owner(page) === this.#from && !avoid.some((range) => within(page, range));
-  }
-
-  #give(page: number, owner: Owner): number {
-    this.#memory.own(page, owner);
-    return page;
+  #take(page: number, to: number, avoid: readonly PageRange[]): boolean {
+    if (avoid.length > 0 && avoid.some((range) => within(page, range))) return false;
+    return this.#memory.claim(page, this.#fromNumber, to);
   }
 
   #at(index: number): number {

@@ -1,16 +1,24 @@
 import type { ExpressType } from '../pci/function.js';
-import { hex, parseSlot, type Slot } from '../pci/slot.js';
-import type { FunctionDescription, MachineDescription, Workload } from './description.js';
-import { PORT_DRIVER } from './kernel.js';
+import { formatSlot, type Slot } from '../pci/slot.js';
+import type { Era, Faults, FunctionDescription, MachineDescription } from './description.js';
+import { type IommuRules, PLATFORMS, type PlatformName } from './platform.js';
 import { Random } from './random.js';
+import { FunctionDrawing } from './random-functions.js';
+import { CAPTURE_CANDIDATES } from './random-kinds.js';
 
 export interface RandomMachineOptions {
-  /** About how many functions. Default 24. */
+  /** How many functions, bridges and virtual functions among them. Default 24. */
   readonly functions?: number;
   /** Bridges above each other, at most. Default 4. */
   readonly depth?: number;
-  /** Segments. Default 1. */
+  /** Segments. Default 1, and one more for each 1024 functions. */
   readonly domains?: number;
+  /**
+   * Draws the platform, its IOMMU and the era, too, functions whose DMA is wanted, firmware's own, and virtual ones
+   * without a driver; in half of the machines also such as repeat their messages, drivers that are hard to please,
+   * and faults. Default false: a sound machine of today.
+   */
+  readonly mixed?: boolean;
 }
 
 export interface RandomMachine {
@@ -19,36 +27,32 @@ export interface RandomMachine {
   readonly busy: ReadonlySet<Slot>;
   /** Functions that read all ones. */
   readonly absent: ReadonlySet<Slot>;
+  /** By slot, for `MachineOptions.faults`: they begin once the machine is at work. */
+  readonly faults: Readonly<Record<Slot, Faults>>;
 }
 
-type Kind = Pick<FunctionDescription, 'vendor' | 'device' | 'classCode' | 'workload'> & {
-  readonly driver: string;
-};
-type Condition = 'driven' | 'left' | 'idle' | 'asleep' | 'cold' | 'gone';
+/** Where a function goes. */
+interface Place {
+  readonly domain: number;
+  readonly bus: number;
+  readonly device: number;
+  readonly function: number;
+}
 
-const KINDS: readonly Kind[] = [
-  { vendor: 0x8086, device: 0x10d3, classCode: 0x020000, workload: 'nic', driver: 'e1000e' },
-  { vendor: 0x15b3, device: 0x1017, classCode: 0x020000, workload: 'nic', driver: 'mlx5_core' },
-  { vendor: 0x144d, device: 0xa80a, classCode: 0x010802, workload: 'nvme', driver: 'nvme' },
-  { vendor: 0x1912, device: 0x0014, classCode: 0x0c0330, workload: 'xhci', driver: 'xhci_hcd' },
-  { vendor: 0x10de, device: 0x20b0, classCode: 0x030200, workload: 'gpu', driver: 'nvidia' },
-];
-const CONDITIONS: readonly Condition[] = [
-  'driven',
-  'driven',
-  'driven',
-  'left',
-  'left',
-  'idle',
-  'asleep',
-  'cold',
-  'gone',
-];
 const ROOT_DEVICES = 30;
-const LAST_BUS = 0xf0;
-const LINES: readonly number[] = [16, 17, 18, 19];
+const FUNCTIONS_PER_DEVICE = 8;
+const FUNCTIONS_PER_DOMAIN = 1024;
+const FUNCTIONS_PER_ROOT_MIN = 12;
+const ROOTS_MAX = 3;
+const BUSES = 256;
+/** They share the physical function's bus. */
+const VFS_MAX = 200;
+/** Of the mixed machines; in the others everything works as it should. */
+const TROUBLED_PERCENT = 50;
+const PRESERVING_PERCENT = 25;
+const PLATFORM_NAMES = Object.keys(PLATFORMS) as PlatformName[];
 
-/** A sound machine of any shape; the same seed and options draw the same one. */
+/** A machine of any shape; the same seed and options draw the same one. */
 export function randomMachine(seed: number, options: RandomMachineOptions = {}): RandomMachine {
   return new Drawing(seed, options).machine();
 }
@@ -56,152 +60,204 @@ export function randomMachine(seed: number, options: RandomMachineOptions = {}):
 class Drawing {
   readonly #seed: number;
   readonly #random: Random;
+  readonly #wanted: number;
   readonly #depth: number;
   readonly #domains: number;
+  readonly #mixed: boolean;
+  readonly #era: Era;
   readonly #functions: FunctionDescription[] = [];
-  readonly #busy = new Set<Slot>();
-  readonly #absent = new Set<Slot>();
-  #left: number;
-  #nextBus = 1;
+  readonly #drawn: FunctionDrawing;
+  /** Functions that the root bus at work has yet to get. */
+  #left = 0;
+  #nextBus = 0;
+  #lastBus = 0;
+  #rootDevicesLeft = 0;
+  /** Bus numbers that ports to come need. */
+  #reserved = 0;
 
   constructor(seed: number, options: RandomMachineOptions) {
     this.#seed = seed;
     this.#random = new Random(seed).fork('machine');
-    this.#left = options.functions ?? 24;
+    this.#wanted = options.functions ?? 24;
     this.#depth = options.depth ?? 4;
-    this.#domains = options.domains ?? 1;
+    this.#domains = options.domains ?? 1 + Math.floor(this.#wanted / FUNCTIONS_PER_DOMAIN);
+    this.#mixed = options.mixed ?? false;
+    const troubled = this.#mixed && this.#random.chance(TROUBLED_PERCENT);
+    const preserves = this.#mixed && this.#random.chance(PRESERVING_PERCENT);
+    this.#drawn = new FunctionDrawing(this.#random, { mixed: this.#mixed, troubled, preserves });
+    this.#era = this.#mixed && this.#random.chance(50) ? '3.13' : 'today';
   }
 
   machine(): RandomMachine {
-    const perDomain = Math.ceil(this.#left / this.#domains);
-    for (let domain = 0; domain < this.#domains; domain++) {
-      this.#left = perDomain;
-      this.#nextBus = 1;
-      this.#rootBus(domain);
+    for (const [domain, functions] of shares(this.#wanted, this.#domains).entries()) {
+      const roots = this.#random.chance(60)
+        ? 1
+        : this.#random.between(1, clamp(Math.floor(functions / FUNCTIONS_PER_ROOT_MIN), 1, ROOTS_MAX));
+      const buses = Math.floor(BUSES / roots);
+      for (const [i, share] of shares(functions, roots).entries()) {
+        this.#rootBus(domain, i * buses, (i + 1) * buses - 1, share);
+      }
     }
-    const captureDrivers = KINDS.map(({ driver }) => driver).filter(() => this.#random.chance(40));
-    const name = `random-${this.#seed}`;
+    const captureDrivers = CAPTURE_CANDIDATES.filter(() => this.#random.chance(40));
+    const { platform, iommu } = this.#mixed ? this.#platform() : {};
     return {
-      description: { name, functions: this.#functions, captureDrivers },
-      busy: this.#busy,
-      absent: this.#absent,
+      description: {
+        name: `random-${this.#seed}`,
+        ...(platform ? { platform } : {}),
+        ...(iommu ? { rules: { iommu } } : {}),
+        ...(this.#era === 'today' ? {} : { era: this.#era }),
+        functions: this.#functions,
+        captureDrivers,
+      },
+      busy: this.#drawn.busy,
+      absent: this.#drawn.absent,
+      faults: this.#drawn.faults,
     };
   }
 
-  #rootBus(domain: number): void {
-    const bridge = { vendor: 0x8086, device: 0x29c0, classCode: 0x060000 };
-    this.#add({ slot: at(domain, 0, 0, 0), ...bridge, busMaster: true, busMasterReadOnly: true });
+  #platform(): { platform: PlatformName; iommu: IommuRules | null } {
+    const random = this.#random;
+    const platform = random.pick(PLATFORM_NAMES);
+    if (random.chance(65)) return { platform, iommu: null };
+    return {
+      platform,
+      iommu: {
+        domains: random.pick(['identity', 'translated']),
+        nextKernel: random.pick(['resets', 'copies', 'takes-over']),
+        aborts: random.chance(75) ? 'dropped' : 'completer-abort',
+      },
+    };
+  }
+
+  #rootBus(domain: number, bus: number, lastBus: number, functions: number): void {
+    this.#left = functions;
+    this.#nextBus = bus + 1;
+    this.#lastBus = lastBus;
+    const first = this.#functions.length;
+    const ids = { vendor: 0x8086, device: 0x29c0, classCode: 0x060000 };
+    const place = { domain, bus, device: 0, function: 0 };
+    this.#add({ slot: formatSlot(place), ...ids, busMaster: true, busMasterReadOnly: true });
     for (let device = 1; device <= ROOT_DEVICES && this.#left > 0; device++) {
-      const draw = this.#random.below(10);
-      if (draw < 5) this.#port(domain, 0, device, 'root-port', 1);
-      else if (draw < 6) this.#port(domain, 0, device, undefined, 1);
-      else this.#endpoint(at(domain, 0, device, 0), this.#random.chance(50) ? 'rc-endpoint' : undefined);
+      this.#rootDevicesLeft = ROOT_DEVICES - device;
+      this.#rootDevice({ ...place, device });
+    }
+    this.#topUp(first);
+  }
+
+  /** What did not fit anywhere becomes virtual functions. */
+  #topUp(first: number): void {
+    for (let i = first; i < this.#functions.length && this.#left > 0; i++) {
+      const of = this.#functions[i];
+      if (!of?.vfs) continue;
+      const more = clamp(VFS_MAX - of.vfs, 0, this.#left);
+      this.#functions[i] = { ...of, vfs: of.vfs + more };
+      this.#left -= more;
     }
   }
 
-  /** A bridge and what is below it; without a type, a conventional one. */
-  #port(domain: number, bus: number, device: number, express: ExpressType | undefined, depth: number): void {
-    if (this.#nextBus > LAST_BUS) return;
+  /** A device on a root bus, with about its share of what is still to come, or more. */
+  #rootDevice(place: Place): void {
+    const share = Math.ceil(this.#left / (this.#rootDevicesLeft + 1));
+    if (this.#mixed && place.device === 2 && place.bus === 0 && this.#random.chance(40)) {
+      this.#add(this.#drawn.firmwareDisplay(formatSlot(place)));
+      return;
+    }
+    const free = this.#busesFree();
+    if (free <= 0 || (share <= 1 && this.#random.chance(40))) {
+      const express = this.#random.chance(50) ? 'rc-endpoint' : undefined;
+      this.#endpoints(place, clamp(share, 1, this.#left), express);
+      return;
+    }
+    const natural = this.#random.between(2, 8);
+    const want = Math.min(this.#left, Math.max(share, natural));
+    const ports = clamp(
+      Math.ceil(want / this.#random.between(8, 16)),
+      1,
+      clamp(Math.floor(free / (this.#rootDevicesLeft + 1)), 1, FUNCTIONS_PER_DEVICE),
+    );
+    const type = share <= 4 && this.#random.chance(15) ? undefined : 'root-port';
+    const functions = shares(want, ports);
+    this.#ports(functions, (fn, share) => this.#port({ ...place, function: fn }, type, share, 1));
+  }
+
+  /** One port for each share, none of which takes the bus number that another one needs. */
+  #ports(functions: readonly number[], make: (index: number, functions: number) => void): void {
+    this.#reserved += functions.length;
+    for (const [i, share] of functions.entries()) {
+      this.#reserved--;
+      make(i, share);
+    }
+  }
+
+  /** A bridge and what is below it, so many functions in all; without a type, a conventional one. */
+  #port(place: Place, express: ExpressType | undefined, functions: number, depth: number): void {
+    const { domain } = place;
     const secondary = this.#nextBus++;
-    const base = { slot: at(domain, bus, device, 0), vendor: 0x8086, secondary };
+    const base = { slot: formatSlot(place), vendor: 0x8086, device: 0x244e, classCode: 0x060400, secondary };
+    const below = { domain, bus: secondary, device: 0, function: 0 };
     // Linux has no driver for conventional bridges: they keep what firmware gave them.
     if (express === undefined || express === 'pcie-to-pci-bridge') {
       const type = express === undefined ? {} : { express };
-      this.#add({ ...base, device: 0x244e, classCode: 0x060400, busMaster: true, ...type });
-      const count = this.#random.between(1, 3);
-      for (let i = 0; i < count; i++) this.#endpoint(at(domain, secondary, 1 + i, 0), undefined);
+      this.#add({ ...base, busMaster: true, ...type });
+      for (const [i, share] of shares(functions - 1, clamp(functions - 1, 0, 3)).entries()) {
+        this.#endpoints({ ...below, device: 1 + i }, share, undefined);
+      }
       return;
     }
-    const driver = { name: PORT_DRIVER, shutdown: true };
-    this.#add({ ...base, device: 0x2940, classCode: 0x060400, express, driver });
+    this.#add({ ...base, ...this.#drawn.expressPort(express, this.#era) });
+    const rest = functions - 1;
+    if (rest <= 0) return;
     if (express === 'upstream-port') {
-      const ports = this.#random.between(1, 4);
-      for (let i = 0; i < ports; i++) this.#port(domain, secondary, i, 'downstream-port', depth + 1);
+      const ports = clamp(this.#random.between(1, 4), 1, Math.min(rest, this.#busesToSpare()));
+      this.#ports(shares(rest, ports), (device, share) =>
+        this.#port({ ...below, device }, 'downstream-port', share, depth + 1),
+      );
       return;
     }
-    const deeper = depth + 2 <= this.#depth && this.#random.chance(40);
-    if (deeper && this.#random.chance(75)) this.#port(domain, secondary, 0, 'upstream-port', depth + 1);
-    else if (deeper) this.#port(domain, secondary, 0, 'pcie-to-pci-bridge', depth + 1);
-    else this.#card(domain, secondary);
+    const deeper =
+      depth + 2 <= this.#depth && rest >= 2 && this.#busesToSpare() > 2 && this.#random.chance(40);
+    if (deeper && (rest > 8 || this.#random.chance(75))) this.#port(below, 'upstream-port', rest, depth + 1);
+    else if (deeper) this.#port(below, 'pcie-to-pci-bridge', rest, depth + 1);
+    else this.#card(below, rest);
   }
 
-  /** What is plugged into a slot: nothing, one function, several, or one with virtual functions. */
-  #card(domain: number, bus: number): void {
+  /** What is plugged into a slot: one function, several, one with virtual functions, or sometimes nothing. */
+  #card(place: Place, functions: number): void {
     const draw = this.#random.below(10);
-    if (draw === 0) return;
-    if (draw < 3) {
-      this.#withVirtualFunctions(at(domain, bus, 0, 0));
-      return;
+    if (draw === 0 && this.#rootDevicesLeft > 0) return;
+    if (functions > FUNCTIONS_PER_DEVICE || (functions > 1 && draw < 4))
+      this.#add(this.#drawn.physicalFunction(formatSlot(place), clamp(functions - 1, 1, VFS_MAX)));
+    else this.#endpoints(place, functions, 'endpoint');
+  }
+
+  /** The functions of one device, as many as fit. */
+  #endpoints(place: Place, functions: number, express: ExpressType | undefined): void {
+    for (let fn = 0; fn < Math.min(functions, FUNCTIONS_PER_DEVICE); fn++) {
+      this.#add(this.#drawn.endpoint(formatSlot({ ...place, function: fn }), express));
     }
-    const count = draw < 5 ? this.#random.between(2, 4) : 1;
-    for (let fn = 0; fn < count; fn++) this.#endpoint(at(domain, bus, 0, fn), 'endpoint');
   }
 
-  #withVirtualFunctions(slot: string): void {
-    const { driver, ...kind } = this.#random.pick(KINDS);
-    const vfs = this.#random.between(1, 12);
-    const shutdown = this.#random.chance(50);
-    this.#add({
-      slot,
-      ...kind,
-      express: 'endpoint',
-      flr: true,
-      messages: 'msix',
-      driver: { name: driver, shutdown },
-      vfs,
-    });
-    this.#left -= vfs;
-    this.#note(this.#busy, slot);
+  #busesFree(): number {
+    return this.#lastBus - this.#nextBus + 1;
   }
 
-  #endpoint(slot: string, express: ExpressType | undefined): void {
-    const { driver, workload, ...kind } = this.#random.pick(KINDS);
-    const messages = ([undefined, 'msi', 'msix'] as const)[this.#random.below(3)];
-    const base: FunctionDescription = {
-      slot,
-      ...kind,
-      ...(express === undefined ? {} : { express, flr: this.#random.chance(50) }),
-      ...(messages === undefined ? {} : { messages }),
-      intxDisable: this.#random.chance(90),
-      pin: this.#random.between(1, 4),
-      line: this.#random.pick(LINES),
-    };
-    this.#add({ ...base, ...this.#condition(slot, driver, workload) });
-  }
-
-  #condition(slot: string, name: string, workload: Workload | undefined): Partial<FunctionDescription> {
-    const works = workload === undefined ? {} : { workload };
-    switch (this.#random.pick(CONDITIONS)) {
-      case 'driven':
-        this.#note(this.#busy, slot);
-        return { ...works, driver: { name, shutdown: this.#random.chance(60) } };
-      case 'left':
-        this.#note(this.#busy, slot);
-        return { ...works, leftBy: 'driver' };
-      case 'idle':
-        return { ...works, busMaster: this.#random.chance(30) };
-      case 'asleep':
-        return { ...works, power: 'D3hot' };
-      case 'cold':
-        this.#note(this.#absent, slot);
-        return { ...works, power: 'D3cold' };
-      case 'gone':
-        this.#note(this.#absent, slot);
-        return { ...works, gone: true };
-    }
+  /** Bus numbers that nobody will need. */
+  #busesToSpare(): number {
+    const perDevice = this.#left > ROOT_DEVICES ? 2 : 1;
+    return this.#busesFree() - this.#reserved - this.#rootDevicesLeft * perDevice;
   }
 
   #add(of: FunctionDescription): void {
     this.#functions.push(of);
-    this.#left--;
-  }
-
-  #note(set: Set<Slot>, text: string): void {
-    const slot = parseSlot(text);
-    if (slot) set.add(slot);
+    this.#left -= 1 + (of.vfs ?? 0);
   }
 }
 
-function at(domain: number, bus: number, device: number, fn: number): string {
-  return `${hex(domain, 4)}:${hex(bus, 2)}:${hex(device, 2)}.${fn}`;
+/** So many equal parts of a whole, the first ones larger by one where it does not divide. */
+function shares(whole: number, parts: number): number[] {
+  return Array.from({ length: parts }, (_, i) => Math.floor((whole + parts - 1 - i) / parts));
+}
+
+function clamp(value: number, low: number, high: number): number {
+  return Math.max(low, Math.min(value, high));
 }

@@ -25,3 +25,14 @@ export const PCI_EXP_DEVCTL_BCR_FLR = 0x8000; // PCIe 7.5.3.4
 export const PCI_EXP_DEVSTA_ERRORS = 0x000f;
 
 export const PCI_SRIOV_INITIAL_VF = 0x0c;
+
+export const PCI_EXP_DEVCTL_CERE = 0x0001; // PCIe 7.5.3.4
+export const PCI_EXP_DEVCTL_NFERE = 0x0002;
+export const PCI_EXP_DEVCTL_FERE = 0x0004;
+export const PCI_EXP_DEVCTL_URRE = 0x0008;
+export const PCI_EXP_DEVSTA_NFED = 0x0002; // PCIe 7.5.3.5
+export const PCI_EXP_DEVSTA_URD = 0x0008;
+
+export const PCI_ERR_UNC_COMP_ABORT = 0x8000; // PCIe 7.8.4.2
+export const PCI_ERR_UNC_UNX_COMP = 0x1_0000;
+export const PCI_ERR_UNC_UNSUP = 0x10_0000;

@@ -1,7 +1,6 @@
 import type { Command } from 'commander';
 import { namesFor } from '../../host/pci-ids-file.js';
 import { scan } from '../../host/scan.js';
-import { compareSlots, type Slot } from '../../pci/slot.js';
 import { audit } from '../../quiesce/audit.js';
 import { defaultPolicy } from '../../quiesce/default-policy.js';
 import { makePlan } from '../../quiesce/plan.js';
@@ -9,21 +8,20 @@ import { restore } from '../../quiesce/restore.js';
 import { deviceShootdown, performPlan, scanForPlan } from '../../quiesce/shootdown.js';
 import { headline, liveTable } from '../../report/audit-text.js';
 import { journalText, restoreText } from '../../report/journal-report.js';
-import { type JumpWriter, writersTable } from '../../report/jump-text.js';
+import { type JumpWriter, milliseconds, whatBroke, writersOf, writersTable } from '../../report/jump-text.js';
 import { planText } from '../../report/plan-report.js';
 import { paragraph } from '../../report/table.js';
-import {
-  createMachine,
-  type JumpResult,
-  profileNames,
-  type SimMachine,
-  type StrayWrite,
-} from '../../sim/index.js';
+import { createMachine, profileNames, type SimMachine } from '../../sim/index.js';
+import { runScenario } from '../../sim/run-scenario.js';
 import { EXIT, type ExitStatus } from '../exit.js';
 import type { Io, Run } from '../io.js';
 import { choice } from '../options.js';
+import { openScenario } from '../scenario-files.js';
+import { interpretedStub } from '../sim-stub.js';
 
 const BUSY_TICKS = 500;
+/** Those that people know best, by the scenario that shows each. */
+const BEST_KNOWN = ['live-rings', 'shared-intx-line', 'bridge-before-child'];
 
 export function demoCommand(program: Command, run: Run): void {
   program
@@ -76,7 +74,10 @@ async function runDemo(name: string, io: Io): Promise<ExitStatus> {
   );
   if (after.length > 0) writersText(writersOf(after));
 
-  title('5. Before a jump on purpose: stop what has no driver, and take it back');
+  title('5. Three hazards that people know, without and with a shootdown');
+  const spoiled = await playBestKnown(io);
+
+  title('6. Before a jump on purpose: stop what has no driver, and take it back');
   const taken = machineAtWork(name);
   const before = taken.snapshot();
   const { journal } = await deviceShootdown(taken.host, { at: 'before', clock: taken.clock });
@@ -87,8 +88,28 @@ async function runDemo(name: string, io: Io): Promise<ExitStatus> {
   const same = entries.every(({ slot }) => sameBytes(before.get(slot), taken.snapshot().get(slot)));
   if (same)
     say('Every function that was touched has the configuration space that it had before, byte for byte.');
-  io.out(`\n${style.dim('Next: shootdown audit looks at this machine, and only reads.')}\n`);
-  return same && shot.verdict === 'clean' ? EXIT.clean : EXIT.failed;
+  const next =
+    'Next: shootdown audit looks at this machine, and only reads; shootdown sim list names more hazards.';
+  io.out(`\n${style.dim(next)}\n`);
+  return same && shot.verdict === 'clean' && !spoiled ? EXIT.clean : EXIT.failed;
+}
+
+/** Plays each without and with ours, whose stub is its own bytes; true if one is not as it should be. */
+async function playBestKnown(io: Io): Promise<boolean> {
+  const { style } = io;
+  let spoiled = false;
+  for (const name of BEST_KNOWN) {
+    const scenario = openScenario(name);
+    io.out(`${style.bold(scenario.title)} (${scenario.hazards.join(', ')}, ${scenario.path} path)\n`);
+    for (const policy of ['none', 'ours'] as const) {
+      const { result, unmet } = await runScenario(scenario, policy, { stub: interpretedStub() });
+      const how = policy === 'none' ? 'without' : 'with';
+      const after = `${milliseconds(result.endTick, result)} ms`;
+      io.out(`${paragraph(`${how}: ${result.verdict} after ${after}. ${whatBroke(result)}`, 2, style)}\n`);
+      if (unmet.length > 0) spoiled = true;
+    }
+  }
+  return spoiled;
 }
 
 /** Always in the same state: each act starts from it. */
@@ -96,33 +117,6 @@ function machineAtWork(name: string): SimMachine {
   const machine = createMachine(name);
   machine.run(BUSY_TICKS);
   return machine;
-}
-
-function whatBroke({ corrupted, storms, dump, stuckOn, verdict }: JumpResult): string {
-  const parts: string[] = [];
-  if (corrupted.length > 0)
-    parts.push(`${corrupted.length} pages of the next kernel are not what it put there.`);
-  if (dump && dump.torn.length > 0) {
-    parts.push(
-      `${dump.torn.length} of ${dump.pages} pages changed while the dump was saved: it shows no one moment.`,
-    );
-  }
-  for (const { line, slots } of storms)
-    parts.push(`Interrupt line ${line} was given up (nobody cared): ${slots.join(', ')}.`);
-  if (stuckOn !== null) parts.push(`It went no further than ${stuckOn}.`);
-  return parts.length > 0
-    ? parts.join(' ')
-    : `The next kernel is ${verdict}: nothing of it, nor of the dump, was hit.`;
-}
-
-function writersOf(writes: readonly StrayWrite[]): JumpWriter[] {
-  const writers = new Map<Slot, JumpWriter>();
-  for (const { slot, address, broke } of writes) {
-    const known = writers.get(slot) ?? { slot, count: 0, firstAddress: address, broke: [] };
-    const regions = broke === null || known.broke.includes(broke) ? known.broke : [...known.broke, broke];
-    writers.set(slot, { ...known, count: known.count + 1, broke: regions });
-  }
-  return [...writers.values()].sort((a, b) => compareSlots(a.slot, b.slot));
 }
 
 function sameBytes(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {

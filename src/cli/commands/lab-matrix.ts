@@ -6,6 +6,7 @@ import { LAB_POLICIES, type LabPolicy } from '../../lab/scenario.js';
 import { SCENARIOS, scenarioNamed } from '../../lab/scenarios.js';
 import { whyUnsupported } from '../../lab/supported.js';
 import { printable } from '../../pci/printable.js';
+import { matrixMarkdown, matrixText } from '../../report/matrix.js';
 import { EXIT, type ExitStatus } from '../exit.js';
 import type { Io } from '../io.js';
 import {
@@ -16,7 +17,6 @@ import {
   positive,
   runSurroundings,
 } from '../lab-options.js';
-import { matrixMarkdown, matrixText } from '../lab-text.js';
 import { choice, jsonText } from '../options.js';
 
 interface MatrixOptions extends LabOptions {

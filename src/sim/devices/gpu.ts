@@ -1,11 +1,12 @@
 import { addressOf } from '../memory.js';
-import type { AllocatePages, Device, DevicePort } from './device.js';
+import { type AllocatePages, type Device, type DevicePort, NEVER, RETRY_TICKS } from './device.js';
 
 const RESULT_PAGES = 64;
 const RESULT_BYTES = 256;
-const RESULT_GAP_TICKS = 12;
-const FENCE_GAP_TICKS = 60;
-const FETCH_GAP_TICKS = 16;
+const FENCE_BYTES = 8;
+const RESULT_GAP_TICKS = 20;
+const FENCE_GAP_TICKS = 100;
+const FETCH_GAP_TICKS = 40;
 
 interface Job {
   readonly fence: number;
@@ -18,22 +19,32 @@ interface Job {
  * fence. Its job does not end by itself.
  */
 export class Gpu implements Device {
+  readonly wedged = null;
   #job: Job | undefined;
-  #next = 0;
+  #results = 0;
+  #nextFetch = 0;
+  #nextResult = 0;
+  #nextFence = 0;
 
   get busy(): boolean {
     return this.#job !== undefined;
   }
 
-  tick(port: DevicePort): void {
+  act(port: DevicePort): number {
     const job = this.#job;
-    if (!job) return;
-    if (port.now % FETCH_GAP_TICKS === 0) port.read(job.input);
-    if (port.now % RESULT_GAP_TICKS === 0) {
-      const result = job.results[this.#next % job.results.length];
-      if (result !== undefined && port.write(result, RESULT_BYTES)) this.#next++;
+    if (!job) return NEVER;
+    const after = (passed: boolean, ticks: number) => port.now + (passed ? ticks : RETRY_TICKS);
+    if (port.now >= this.#nextFetch) this.#nextFetch = after(port.read(job.input), FETCH_GAP_TICKS);
+    if (port.now >= this.#nextResult) {
+      const result = job.results[this.#results++ % job.results.length] ?? job.fence;
+      this.#nextResult = after(port.write(result, RESULT_BYTES), RESULT_GAP_TICKS);
     }
-    if (port.now % FENCE_GAP_TICKS === 0 && port.write(job.fence, 8)) port.interrupt();
+    if (port.now >= this.#nextFence) {
+      const passed = port.write(job.fence, FENCE_BYTES);
+      this.#nextFence = after(passed, FENCE_GAP_TICKS);
+      if (passed) port.interrupt();
+    }
+    return Math.min(this.#nextFetch, this.#nextResult, this.#nextFence);
   }
 
   program(allocate: AllocatePages): void {

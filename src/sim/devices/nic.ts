@@ -1,13 +1,12 @@
 import { addressOf, PAGE_BYTES } from '../memory.js';
-import type { AllocatePages, Device, DevicePort } from './device.js';
+import { type AllocatePages, type Device, type DevicePort, NEVER } from './device.js';
 
-const DESCRIPTORS = 1024;
+const DESCRIPTORS = 128;
 const DESCRIPTOR_BYTES = 16;
 const BUFFER_BYTES = 2048;
+const BUFFER_PAGES = (DESCRIPTORS * BUFFER_BYTES) / PAGE_BYTES;
 const FRAME_BYTES_MIN = 64;
 const FRAME_BYTES_MAX = 1518;
-const PREFETCH = 16;
-const GAP_TICKS_MAX = 30;
 
 interface Ring {
   readonly base: number;
@@ -18,37 +17,56 @@ interface Ring {
   tail: number;
 }
 
-/** A network adapter with one receive ring. Frames come from outside, whether or not anybody wants them. */
+export interface NicTraits {
+  /** Descriptors that it fetches with one read. Default 16. */
+  readonly prefetch?: number;
+  /** The longest time between two frames. In ticks; default 60. */
+  readonly gapTicks?: number;
+}
+
+/**
+ * A network adapter with one receive ring. Frames come from outside, whether or not anybody wants them, until the
+ * ring is full.
+ */
 export class Nic implements Device {
+  readonly wedged = null;
+  readonly #prefetch: number;
+  readonly #gapTicks: number;
   #ring: Ring | undefined;
   #nextFrame = 0;
   #prefetched = 0;
-  #fetching = false;
+  /** How many reads were outstanding with the one for descriptors; 0 if it asked for none. */
+  #fetching = 0;
+
+  constructor({ prefetch = 16, gapTicks = 60 }: NicTraits = {}) {
+    this.#prefetch = prefetch;
+    this.#gapTicks = gapTicks;
+  }
 
   get busy(): boolean {
     return this.#ring !== undefined && this.#ring.head !== this.#ring.tail;
   }
 
-  tick(port: DevicePort): void {
-    if (this.#fetching && port.outstanding === 0) {
-      this.#fetching = false;
-      this.#prefetched = PREFETCH;
+  act(port: DevicePort): number {
+    if (this.#fetching > 0 && port.outstanding < this.#fetching) {
+      this.#fetching = 0;
+      this.#prefetched = this.#prefetch;
     }
-    if (port.now < this.#nextFrame) return;
-    const length = port.random.between(FRAME_BYTES_MIN, FRAME_BYTES_MAX);
-    this.#nextFrame = port.now + port.random.between(1, GAP_TICKS_MAX);
-    this.#receive(port, length);
+    // Without a free descriptor a frame is lost, as on the wire.
+    if (!this.busy) return NEVER;
+    if (port.now >= this.#nextFrame) {
+      this.#nextFrame = port.now + port.random.between(1, this.#gapTicks);
+      this.#receive(port);
+    }
+    return this.busy ? this.#nextFrame : NEVER;
   }
 
   program(allocate: AllocatePages): void {
-    const ring = allocate((DESCRIPTORS * DESCRIPTOR_BYTES) / PAGE_BYTES);
-    const pages = allocate((DESCRIPTORS * BUFFER_BYTES) / PAGE_BYTES);
-    const base = ring[0];
-    if (base === undefined || pages.length === 0) return;
+    this.stop();
+    const [ring, ...pages] = allocate(1 + BUFFER_PAGES);
+    if (ring === undefined || pages.length === 0) return;
     const buffers = pages.flatMap((page) => [addressOf(page), addressOf(page) + BUFFER_BYTES]);
-    this.#ring = { base: addressOf(base), buffers, head: 0, tail: buffers.length - 1 };
-    this.#prefetched = 0;
-    this.#fetching = false;
+    this.#ring = { base: addressOf(ring), buffers, head: 0, tail: buffers.length - 1 };
   }
 
   serve(): void {
@@ -59,17 +77,17 @@ export class Nic implements Device {
   stop(): void {
     this.#ring = undefined;
     this.#prefetched = 0;
-    this.#fetching = false;
+    this.#fetching = 0;
   }
 
-  #receive(port: DevicePort, length: number): void {
+  #receive(port: DevicePort): void {
+    const length = port.random.between(FRAME_BYTES_MIN, FRAME_BYTES_MAX);
     const ring = this.#ring;
     const buffer = ring?.buffers[ring.head];
-    // Without a free descriptor the frame is lost, as on the wire.
-    if (!ring || buffer === undefined || ring.head === ring.tail) return;
-    const descriptor = ring.base + ((ring.head * DESCRIPTOR_BYTES) % PAGE_BYTES);
+    if (!ring || buffer === undefined) return;
+    const descriptor = ring.base + ring.head * DESCRIPTOR_BYTES;
     if (this.#prefetched === 0) {
-      if (!this.#fetching) this.#fetching = port.read(descriptor);
+      if (this.#fetching === 0 && port.read(descriptor)) this.#fetching = port.outstanding;
       return;
     }
     if (!port.write(buffer, length)) return;

@@ -1,9 +1,10 @@
 import { addressOf, PAGE_BYTES } from '../memory.js';
-import type { AllocatePages, Device, DevicePort } from './device.js';
+import { type AllocatePages, type Device, type DevicePort, NEVER, RETRY_TICKS } from './device.js';
 
-const QUEUE_DEPTH = 16;
+const QUEUE_DEPTH = 8;
 const COMPLETION_BYTES = 16;
-const COMMAND_TICKS_MAX = 120;
+const COMMAND_TICKS_MIN = 40;
+const COMMAND_TICKS_MAX = 400;
 const ASYNC_EVENTS = 4;
 const ASYNC_GAP_TICKS = 900;
 
@@ -25,45 +26,39 @@ interface Command {
  * asynchronous events that it was asked for, and is silent: nobody submits any more.
  */
 export class Nvme implements Device {
+  readonly wedged = null;
   #queues: Queues | undefined;
   #commands: Command[] = [];
   #asyncEvents = 0;
   #nextAsync = 0;
   #nextBuffer = 0;
+  #notBefore = 0;
 
   get busy(): boolean {
     return this.#queues !== undefined && (this.#commands.length > 0 || this.#asyncEvents > 0);
   }
 
-  tick(port: DevicePort): void {
+  act(port: DevicePort): number {
     const queues = this.#queues;
-    if (!queues) return;
-    for (const command of this.#commands) {
-      if (command.due !== undefined) continue;
-      if (port.read(queues.submission)) command.due = port.now + port.random.between(8, COMMAND_TICKS_MAX);
-      break;
+    if (!queues) return NEVER;
+    if (port.now >= this.#notBefore) {
+      const passed = this.#fetch(port, queues) && this.#finish(port, queues) && this.#report(port, queues);
+      if (!passed) this.#notBefore = port.now + RETRY_TICKS;
     }
-    const done = this.#commands.findIndex((command) => command.due !== undefined && command.due <= port.now);
-    const command = this.#commands[done];
-    if (command && port.write(command.buffer, PAGE_BYTES)) {
-      this.#commands.splice(done, 1);
-      this.#complete(port, queues);
-    }
-    if (port.now < this.#nextAsync) return;
-    this.#nextAsync = port.now + ASYNC_GAP_TICKS;
-    if (this.#asyncEvents > 0 && this.#complete(port, queues)) this.#asyncEvents--;
+    return Math.max(this.#nextDue(port), this.#notBefore);
   }
 
   program(allocate: AllocatePages): void {
+    this.stop();
     const [submission, completion, ...data] = allocate(2 + 2 * QUEUE_DEPTH).map(addressOf);
     if (submission === undefined || completion === undefined || data.length === 0) return;
     this.#queues = { submission, completion, data, completionTail: 0 };
-    this.#commands = [];
     this.serve();
   }
 
   serve(): void {
-    const data = this.#queues?.data ?? [];
+    const data = this.#queues?.data;
+    if (!data) return;
     while (this.#commands.length < QUEUE_DEPTH) {
       const buffer = data[this.#nextBuffer++ % data.length];
       if (buffer === undefined) return;
@@ -78,11 +73,45 @@ export class Nvme implements Device {
     this.#asyncEvents = 0;
   }
 
+  /** One read brings all commands that wait in the submission queue. */
+  #fetch(port: DevicePort, { submission }: Queues): boolean {
+    if (this.#commands.every((command) => command.due !== undefined)) return true;
+    if (!port.read(submission)) return false;
+    for (const command of this.#commands) {
+      command.due ??= port.now + port.random.between(COMMAND_TICKS_MIN, COMMAND_TICKS_MAX);
+    }
+    return true;
+  }
+
+  #finish(port: DevicePort, queues: Queues): boolean {
+    const done = this.#commands.filter(({ due }) => due !== undefined && due <= port.now);
+    for (const command of done) {
+      if (!port.write(command.buffer, PAGE_BYTES)) return false;
+      this.#commands.splice(this.#commands.indexOf(command), 1);
+      this.#complete(port, queues);
+    }
+    if (done.length > 0) port.interrupt();
+    return true;
+  }
+
+  #report(port: DevicePort, queues: Queues): boolean {
+    if (this.#asyncEvents === 0 || port.now < this.#nextAsync) return true;
+    if (!this.#complete(port, queues)) return false;
+    this.#asyncEvents--;
+    this.#nextAsync = port.now + ASYNC_GAP_TICKS;
+    port.interrupt();
+    return true;
+  }
+
   #complete(port: DevicePort, queues: Queues): boolean {
     const entry = (queues.completionTail * COMPLETION_BYTES) % PAGE_BYTES;
     if (!port.write(queues.completion + entry, COMPLETION_BYTES)) return false;
     queues.completionTail++;
-    port.interrupt();
     return true;
+  }
+
+  #nextDue(port: DevicePort): number {
+    const async = this.#asyncEvents > 0 ? this.#nextAsync : NEVER;
+    return this.#commands.reduce((first, { due }) => Math.min(first, due ?? port.now + 1), async);
   }
 }

@@ -1,10 +1,11 @@
 import { addressOf, PAGE_BYTES } from '../memory.js';
-import type { AllocatePages, Device, DevicePort } from './device.js';
+import { type AllocatePages, type Device, type DevicePort, NEVER, RETRY_TICKS } from './device.js';
 
 const TRB_BYTES = 16;
 const EVENTS = PAGE_BYTES / TRB_BYTES;
-const EVENT_GAP_TICKS = 40;
+const EVENT_GAP_TICKS_MAX = 80;
 const SCRATCHPAD_GAP_TICKS = 250;
+const SCRATCHPAD_BYTES = 64;
 const SCRATCHPAD_PAGES = 8;
 
 interface Rings {
@@ -16,27 +17,37 @@ interface Rings {
   dequeued: number;
 }
 
-/** A USB host controller: an event now and then until its event ring is full, and its scratchpad for ever. */
+/**
+ * A USB host controller: an event now and then until its event ring is full, and its scratchpad for ever. While it
+ * belongs to firmware, which polls a keyboard, firmware takes the events itself, by an interrupt of its own.
+ */
 export class Xhci implements Device {
+  readonly wedged = null;
+  #firmware: boolean;
   #rings: Rings | undefined;
   #nextEvent = 0;
   #nextScratch = 0;
+
+  constructor(firmware: boolean) {
+    this.#firmware = firmware;
+  }
 
   get busy(): boolean {
     return this.#rings !== undefined;
   }
 
-  tick(port: DevicePort): void {
+  act(port: DevicePort): number {
     const rings = this.#rings;
-    if (!rings) return;
-    if (port.now >= this.#nextEvent) {
-      this.#nextEvent = port.now + port.random.between(1, 2 * EVENT_GAP_TICKS);
-      if (rings.enqueued - rings.dequeued < EVENTS) this.#event(port, rings);
-    }
+    if (!rings) return NEVER;
     if (port.now >= this.#nextScratch) {
-      this.#nextScratch = port.now + SCRATCHPAD_GAP_TICKS;
-      port.write(port.random.pick(rings.scratchpad), 64);
+      const passed = port.write(port.random.pick(rings.scratchpad), SCRATCHPAD_BYTES);
+      this.#nextScratch = port.now + (passed ? SCRATCHPAD_GAP_TICKS : RETRY_TICKS);
     }
+    if (port.now >= this.#nextEvent && hasRoom(rings)) {
+      const gap = port.random.between(1, EVENT_GAP_TICKS_MAX);
+      this.#nextEvent = port.now + (this.#event(port, rings) ? gap : RETRY_TICKS);
+    }
+    return Math.min(this.#nextScratch, hasRoom(rings) ? this.#nextEvent : NEVER);
   }
 
   program(allocate: AllocatePages): void {
@@ -49,14 +60,22 @@ export class Xhci implements Device {
     if (this.#rings) this.#rings.dequeued = this.#rings.enqueued;
   }
 
+  /** Whoever programs it next is no firmware. */
   stop(): void {
     this.#rings = undefined;
+    this.#firmware = false;
   }
 
-  #event(port: DevicePort, rings: Rings): void {
+  #event(port: DevicePort, rings: Rings): boolean {
     port.read(rings.transfers);
-    if (!port.write(rings.events + (rings.enqueued % EVENTS) * TRB_BYTES, TRB_BYTES)) return;
+    if (!port.write(rings.events + (rings.enqueued % EVENTS) * TRB_BYTES, TRB_BYTES)) return false;
     rings.enqueued++;
-    port.interrupt();
+    if (this.#firmware) this.serve();
+    else port.interrupt();
+    return true;
   }
+}
+
+function hasRoom(rings: Rings): boolean {
+  return rings.enqueued - rings.dequeued < EVENTS;
 }

@@ -1,0 +1,139 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { interpretedStub } from '../src/cli/sim-stub.js';
+import { hex } from '../src/pci/slot.js';
+import type { FunctionDescription, MachineDescription } from '../src/sim/description.js';
+import { SimMachine } from '../src/sim/machine.js';
+import { playJump } from '../src/sim/play.js';
+import type { PolicyName } from '../src/sim/policy-names.js';
+import { randomMachine } from '../src/sim/random-machine.js';
+import { newSoak, soak } from '../src/sim/soak.js';
+
+// The simulated machine: jumps and events a second, what a function costs, and whether memory grows with the jumps.
+// node scripts/run.mjs bench/sim.ts [JUMPS]; where the time goes: node --cpu-prof dist/shootdown.mjs sim soak …
+
+const SIZES = [16, 64, 256, 1024, 4096];
+const SOAK_JUMPS = Number(process.argv[2] ?? 500);
+const ROUNDS = 5;
+
+setFlagsFromString('--expose-gc');
+const collect = runInNewContext('gc') as () => void;
+const heapMiB = () => {
+  collect();
+  collect();
+  return process.memoryUsage().heapUsed / 2 ** 20;
+};
+const say = (text: string) => process.stdout.write(`${text}\n`);
+const median = (values: number[]) => values.sort((a, b) => a - b)[values.length >> 1] ?? 0;
+
+for (const policy of SOAK_JUMPS > 0 ? (['none', 'ours'] as const) : []) {
+  const start = performance.now();
+  const heaps: string[] = [];
+  let jumps = 0;
+  let events = 0;
+  for await (const { state } of soak(newSoak({ seed: 1, functions: 64, policy }), interpretedStub())) {
+    for (const at of [100, 1000]) {
+      if (jumps < at && state.jumps.all >= at) heaps.push(`${heapMiB().toFixed(1)} MiB after ${at}`);
+    }
+    jumps = state.jumps.all;
+    events = state.events;
+    if (jumps >= SOAK_JUMPS) break;
+  }
+  const seconds = (performance.now() - start) / 1000;
+  say(
+    `soak, 64 functions, ${policy}: ${jumps} jumps in ${seconds.toFixed(1)} s: ${(jumps / seconds).toFixed(1)} jumps/s, ${Math.round(events / seconds)} events/s; heap ${heaps.join(', ')}`,
+  );
+}
+
+const BLOCK = 16;
+const BLOCKS_PER_SEGMENT = 100;
+const PORT = { vendor: 0x8086, device: 0x2f02, classCode: 0x060400, express: 'root-port' } as const;
+const NIC = {
+  vendor: 0x8086,
+  device: 0x10d3,
+  classCode: 0x020000,
+  workload: 'nic',
+  messages: 'msix',
+} as const;
+const NVME = {
+  vendor: 0x144d,
+  device: 0xa80a,
+  classCode: 0x010802,
+  workload: 'nvme',
+  messages: 'msix',
+} as const;
+
+/** The same 16 functions again and again: two root ports with seven busy functions each. */
+function blocks(functions: number): MachineDescription {
+  const all: FunctionDescription[] = [];
+  for (let block = 0; block < functions / BLOCK; block++) {
+    const domain = hex(Math.floor(block / BLOCKS_PER_SEGMENT), 4);
+    for (const half of [0, 1]) {
+      const port = 2 * (block % BLOCKS_PER_SEGMENT) + half;
+      const bus = port + 1;
+      const driver = { name: 'pcieport', shutdown: true };
+      all.push({
+        ...PORT,
+        slot: `${domain}:00:${hex(1 + (port >> 3), 2)}.${port & 7}`,
+        secondary: bus,
+        driver,
+      });
+      for (let fn = 0; fn < 7; fn++) {
+        const slot = `${domain}:${hex(bus, 2)}:00.${fn}`;
+        const own =
+          fn === 0
+            ? { leftBy: 'driver' as const }
+            : { driver: { name: fn % 2 ? 'mlx' : 'nvme', shutdown: true } };
+        all.push({ ...(fn % 2 ? NIC : NVME), slot, express: 'endpoint', ...own });
+      }
+    }
+  }
+  return { name: `${functions} functions`, captureDrivers: ['nvme'], functions: all };
+}
+
+/** A jump of a machine of this size, without making it; the median of several. */
+async function jumpCost(functions: number, policy: PolicyName, path: 'normal' | 'crash') {
+  const times: number[] = [];
+  const description = blocks(functions);
+  let [events, ticks] = [0, 0];
+  for (let round = 0; round < ROUNDS; round++) {
+    const machine = new SimMachine(description, { seed: round });
+    collect();
+    const [before, start] = [machine.schedule.happened, performance.now()];
+    const { result } = await playJump(machine, policy, { path, reboot: false });
+    times.push(performance.now() - start);
+    events = machine.schedule.happened - before;
+    ticks = result.endTick - result.startTick;
+  }
+  return { ms: median(times), events, ticks };
+}
+
+for (const [policy, path] of [
+  ['none', 'crash'],
+  ['none', 'normal'],
+  ['linux', 'normal'],
+  ['ours', 'crash'],
+] as const) {
+  const costs: number[] = [];
+  for (const size of SIZES) {
+    const { ms, events, ticks } = await jumpCost(size, policy, path);
+    const each = (1000 * ms) / size;
+    costs.push(each);
+    say(
+      `${policy}, ${path}, ${size} functions: ${ms.toFixed(1)} ms, ${each.toFixed(1)} µs a function, ${((1e6 * ms) / events).toFixed(0)} ns an event; ${(ticks / 10).toFixed(0)} ms in the machine`,
+    );
+  }
+  say(`${policy}, ${path}: dearest to cheapest ${(Math.max(...costs) / Math.min(...costs)).toFixed(2)}`);
+}
+
+const { description } = randomMachine(3, { functions: 64 });
+const machine = new SimMachine(description, { seed: 1 });
+const heaps: number[] = [];
+for (let jump = 1; jump <= 1000; jump++) {
+  const { result } = await playJump(machine, 'none', { path: jump % 3 === 0 ? 'crash' : 'normal' });
+  if (result.stuckOn !== null) machine.powerCycle();
+  if (jump === 100 || jump === 1000) heaps.push(heapMiB());
+}
+say(
+  `one machine, jump after jump: heap ${heaps.map((mib) => `${mib.toFixed(1)} MiB`).join(' after 100, ')} after 1000`,
+);

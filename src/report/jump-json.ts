@@ -1,0 +1,93 @@
+import { hex } from '../pci/slot.js';
+import type { SimEvent } from '../sim/events.js';
+import type { JumpResult } from '../sim/jump-result.js';
+import { TICKS_PER_MS } from '../sim/machine.js';
+import type { PlayedJump } from '../sim/play.js';
+import { writersOf } from './jump-text.js';
+
+/** A jump as JSON: addresses as hexadecimal text, times in milliseconds from its start. */
+export function jumpJson({ result, records, untrue }: PlayedJump): object {
+  const ms = (tick: number | null) => (tick === null ? null : (tick - result.startTick) / TICKS_PER_MS);
+  return {
+    path: result.path,
+    verdict: result.verdict,
+    verdicts: result.verdicts,
+    reached: result.reached,
+    stuckOn: result.stuckOn,
+    jumpMs: ms(result.jumpTick),
+    runningMs: ms(result.runningTick),
+    endMs: ms(result.endTick),
+    writers: writersOf(result.writes).map(({ slot, count, firstAddress, broke }) => ({
+      ...{ slot, writes: count, firstAddress: hex(firstAddress, 16), hit: broke },
+    })),
+    refused: result.refused,
+    corrupted: result.corrupted.map((page) => ({
+      ...page,
+      address: hex(page.address, 16),
+      firstTick: undefined,
+      firstMs: ms(page.firstTick),
+    })),
+    storms: result.storms.map(({ line, slots, tick }) => ({ line, slots, ms: ms(tick) })),
+    lost: result.lost,
+    faults: result.faults,
+    wantedLost: result.wantedLost,
+    interruptsUnclaimed: result.interruptsUnclaimed,
+    dump: result.dump && {
+      pages: result.dump.pages,
+      complete: result.dump.complete,
+      torn: result.dump.torn.map(({ address, writers }) => ({ address: hex(address, 16), writers })),
+    },
+    timeline: result.timeline.map(({ tick, slot, text }) => ({ ms: ms(tick), slot, text })),
+    records: records.map(({ place, end, tick, functions }) => ({
+      ...{ place, end, ms: ms(tick) },
+      functions: functions.map(({ slot, verdict, outcome, reason }) => ({ slot, verdict, outcome, reason })),
+    })),
+    untrue,
+  };
+}
+
+/** One event of the machine, for a trace. */
+export function eventJson(event: SimEvent, result: Pick<JumpResult, 'startTick'>): object {
+  const { tick, ...rest } = event;
+  const address = 'address' in rest ? { address: hex(rest.address, 16) } : {};
+  return { ms: (tick - result.startTick) / TICKS_PER_MS, ...rest, ...address };
+}
+
+/** The same as a line of text, without its time. */
+export function eventText(event: SimEvent): string {
+  switch (event.kind) {
+    case 'dma': {
+      const where = `${event.length} bytes at ${hex(event.address, 8)} (${event.owner ?? 'no memory'})`;
+      return `writes ${where}${barredText(event)}`;
+    }
+    case 'read-refused':
+      return `reads memory${barredText(event)}`;
+    case 'message':
+      return `interrupts by message${event.count > 1 ? `, ${event.count} times` : ''}${barredText({ ...event, faulted: false })}`;
+    case 'config-write': {
+      const digits = event.width * 2;
+      return `register ${hex(event.offset, 3)}: ${hex(event.before, digits)} → ${hex(event.after, digits)} by the ${event.by}`;
+    }
+    case 'error':
+      return `reports ${event.what.replace('-', ' ')}, a request of ${event.cause}: ${event.reaction}`;
+    case 'line-disabled':
+      return `line ${event.line} is given up: nobody cared (${event.slots.join(', ')})`;
+    case 'platform-write':
+      return `the interrupt controller writes at ${hex(event.address, 8)} (${event.owner ?? 'no memory'})`;
+    case 'bound':
+      return event.problem === null
+        ? `${event.driver} is bound`
+        : `${event.driver} is not bound: ${event.problem}`;
+    case 'served':
+      return 'is served';
+    case 'hung':
+      return `the processor is stuck: ${event.on}`;
+    case 'stage':
+      return event.text;
+  }
+}
+
+function barredText({ refusedBy, faulted }: { refusedBy: string | null; faulted: boolean }): string {
+  if (refusedBy !== null) return `: refused by ${refusedBy}`;
+  return faulted ? ': stopped by the IOMMU' : '';
+}

@@ -1,0 +1,375 @@
+import { describe, expect, it } from 'vitest';
+import * as regs from '../../pci/regs.js';
+import type { Slot } from '../../pci/slot.js';
+import {
+  createMachine,
+  type FunctionDescription,
+  type MachineDescription,
+  type SimMachine,
+} from '../index.js';
+import { turnInterruptsOn } from './boot-next.js';
+
+const NIC = { vendor: 0x8086, device: 0x10d3, classCode: 0x020000, workload: 'nic' as const };
+const PORT = {
+  vendor: 0x8086,
+  device: 0x2940,
+  classCode: 0x060400,
+  express: 'root-port' as const,
+  driver: { name: 'pcieport', shutdown: 'disables' as const },
+};
+const endpoint = { express: 'endpoint' as const, messages: 'msi' as const };
+const e1000e = { name: 'e1000e', shutdown: true };
+
+function make(functions: FunctionDescription[], of: Partial<MachineDescription> = {}, seed = 1): SimMachine {
+  return createMachine({ name: 'small', captureDrivers: ['e1000e'], functions, ...of }, { seed });
+}
+const crash = { path: 'crash', reboot: false } as const;
+const slot = (text: string) => `0000:${text}` as Slot;
+
+describe('probes', () => {
+  it('refuse a device that works for somebody else, where the driver wants it idle', async () => {
+    const of = (needsIdle: boolean, shutdown = false) =>
+      make([{ slot: '00:05.0', ...NIC, messages: 'msi', driver: { ...e1000e, shutdown, needsIdle } }]);
+    const lost = async (machine: SimMachine) => (await machine.jump(crash)).lost.map(({ why }) => why);
+    expect(await lost(of(true))).toEqual(['it still works for somebody else']);
+    expect(await lost(of(false))).toEqual([]);
+    const normal = await of(true, true).jump({ path: 'normal' });
+    expect(normal.lost).toEqual([]);
+  });
+
+  it('refuse a device that is wedged', async () => {
+    const disk = {
+      slot: '00:1f.2',
+      vendor: 0x8086,
+      device: 0x2922,
+      classCode: 0x010601,
+      messages: 'msi' as const,
+    };
+    const cut = async (clearsBusMasters: boolean, shutdown: boolean) => {
+      const driver = { name: 'ahci', shutdown };
+      const results = [];
+      for (let seed = 0; seed < 5; seed++) {
+        const machine = make([{ ...disk, workload: 'ahci', driver }], {}, seed);
+        const { lost } = await machine.jump({ path: 'normal', clearsBusMasters });
+        results.push(...lost.map(({ why }) => why));
+      }
+      return results;
+    };
+    expect(await cut(true, false)).toContainEqual(expect.stringContaining('disk commands'));
+    expect(await cut(true, true)).toEqual([]);
+    expect(await cut(false, false)).toEqual([]);
+  });
+
+  it('fail once a processor has no interrupt vector left', async () => {
+    const functions = [0, 1, 2, 3].map((i) => ({
+      slot: `00:05.${i}`,
+      ...NIC,
+      messages: 'msi' as const,
+      driver: e1000e,
+    }));
+    const lost = async (vectorsPerCpu: number, cpus: number) => {
+      const result = await make(functions, { rules: { vectorsPerCpu } }).jump({ ...crash, cpus });
+      return result.lost.map(({ slot, why }) => [slot, why]);
+    };
+    expect(await lost(3, 1)).toEqual([[slot('00:05.3'), 'no interrupt vector is left']]);
+    expect(await lost(3, 2)).toEqual([]);
+    expect(await lost(4, 1)).toEqual([]);
+  });
+
+  it('do not take a vector for each of those that share a line', async () => {
+    const functions = [0, 1, 2].map((i) => ({
+      slot: `00:05.${i}`,
+      ...NIC,
+      pin: 1,
+      line: 17,
+      driver: e1000e,
+    }));
+    const result = await make(functions, { rules: { vectorsPerCpu: 1 } }).jump(crash);
+    expect(result.lost).toEqual([]);
+  });
+});
+
+describe('a driver that is taken off', () => {
+  it('leaves a function that neither masters the bus nor interrupts, and nothing to write', () => {
+    const machine = make([{ slot: '00:05.0', ...NIC, messages: 'msi', pin: 1, line: 17, driver: e1000e }]);
+    const fn = machine.functions.get(slot('00:05.0'));
+    if (fn) machine.kernel?.unbind(fn);
+    expect([fn?.busMaster, fn?.messages, fn?.device?.busy]).toEqual([false, null, false]);
+    expect(machine.kernel?.drives(slot('00:05.0'))).toBe(false);
+    const writes: string[] = [];
+    machine.observe(({ kind }) => writes.push(kind));
+    machine.run(500);
+    expect(writes).not.toContain('dma');
+    expect(machine.memory.count('dma-buffer')).toBe(0);
+  });
+
+  it('masks the line that nobody else uses, and gives its vector back', () => {
+    const nic = { slot: '00:05.0', ...NIC, pin: 1, line: 17, driver: e1000e };
+    const machine = make([nic, { ...nic, slot: '00:06.0' }]);
+    const { controller } = machine.interrupts;
+    const masked: boolean[] = [];
+    for (const fn of machine.functions.values()) {
+      machine.kernel?.unbind(fn);
+      masked.push(controller.masked(17));
+    }
+    expect(masked).toEqual([false, true]);
+  });
+});
+
+describe('an interrupt that was disabled', () => {
+  it('calls no handler', () => {
+    const machine = make([{ slot: '00:05.0', ...NIC, pin: 1, line: 17, driver: e1000e }]);
+    const desc = machine.kernel?.irqs.get(17);
+    expect(desc?.actions.size).toBe(1);
+    const served = () => {
+      const fn = machine.functions.get(slot('00:05.0'));
+      fn?.setCause(true);
+      return [machine.kernel?.handleLine(17), fn?.assertsIntx];
+    };
+    expect(served()).toEqual([true, false]);
+    if (desc) desc.depth++;
+    expect(served()).toEqual([false, true]);
+  });
+});
+
+describe('interrupts of a kernel that boots', () => {
+  it('start without what an earlier one left in the pins, but in 2006', () => {
+    for (const [era, stuck] of [
+      ['2006', [17]],
+      ['today', []],
+    ] as const) {
+      const machine = make([{ slot: '00:05.0', ...NIC, pin: 1, line: 17, driver: e1000e }], { era });
+      const { interrupts, kernel } = machine;
+      interrupts.attach(null);
+      for (let i = 0; i < 500 && !interrupts.controller.remoteIrr(17); i++) machine.run(1);
+      if (kernel) turnInterruptsOn(machine, kernel);
+      expect([era, interrupts.controller.unended()]).toEqual([era, stuck]);
+    }
+  });
+});
+
+describe('enumeration', () => {
+  it('finds nothing below a bridge that sleeps', async () => {
+    const functions = (power: 'D0' | 'D3hot'): FunctionDescription[] => [
+      { slot: '00:01.0', ...PORT, secondary: 1, power },
+      { slot: '01:00.0', ...NIC, ...endpoint, driver: e1000e },
+    ];
+    const result = await make(functions('D3hot')).jump(crash);
+    expect(result.lost).toEqual([{ slot: slot('01:00.0'), driver: 'e1000e', why: 'it was not found' }]);
+    expect((await make(functions('D0')).jump(crash)).lost).toEqual([]);
+    // Since 2012 the old kernel wakes it first, where it is asked.
+    expect((await make(functions('D3hot'), { era: 'today' }).jump({ path: 'normal' })).lost).toEqual([]);
+    expect((await make(functions('D3hot'), { era: '2006' }).jump({ path: 'normal' })).lost).toHaveLength(1);
+  });
+
+  it('turns virtual functions off, which then are gone with their work', async () => {
+    const functions: FunctionDescription[] = [
+      { slot: '00:01.0', ...PORT, secondary: 1 },
+      { slot: '01:00.0', ...NIC, ...endpoint, driver: e1000e, vfs: 2, vfDriver: null },
+    ];
+    const machine = make(functions);
+    expect(machine.functions.get(slot('01:00.1'))?.alive).toBe(true);
+    const result = await machine.jump(crash);
+    expect(machine.functions.get(slot('01:00.1'))?.alive).toBe(false);
+    const found = result.timeline.find(({ text }) => text === 'it looks for devices')?.tick ?? 0;
+    const late = result.writes.filter((write) => write.slot === slot('01:00.1') && write.tick > found + 3);
+    expect(late).toEqual([]);
+    expect(result.lost).toEqual([]);
+  });
+
+  it('leaves alone what is wanted, messages included', async () => {
+    const guest: FunctionDescription = { slot: '00:05.0', ...NIC, messages: 'msi', wanted: true };
+    const machine = make([guest]);
+    const fn = machine.functions.get(slot('00:05.0'));
+    fn?.write((fn.layout.msi ?? 0) + regs.PCI_MSI_FLAGS, 2, regs.PCI_MSI_FLAGS_ENABLE);
+    await machine.jump(crash);
+    expect(fn?.messages).toBe('msi');
+  });
+
+  it('takes USB controllers over from firmware, which waits for their DMA', async () => {
+    const usb: FunctionDescription = {
+      slot: '00:14.0',
+      vendor: 0x8086,
+      device: 0xa0ed,
+      classCode: 0x0c0330,
+      workload: 'xhci',
+      leftBy: 'firmware',
+    };
+    const gate = (machine: SimMachine) => {
+      const fn = machine.functions.get(slot('00:14.0'));
+      fn?.write(regs.PCI_COMMAND, 2, 0);
+    };
+    const gated = await make([usb]).jump({ ...crash, lastAct: gate });
+    expect([gated.verdict, gated.reached, gated.stuckOn?.slots]).toEqual([
+      'hung',
+      'enumerate',
+      [slot('00:14.0')],
+    ]);
+    const machine = make([usb]);
+    expect((await machine.jump(crash)).verdict).toBe('clean');
+    expect(machine.functions.get(slot('00:14.0'))?.device?.busy).toBe(false);
+  });
+});
+
+describe('device_shutdown', () => {
+  it('goes from the last found to the first', async () => {
+    const functions: FunctionDescription[] = [
+      { slot: '00:01.0', ...PORT, secondary: 1 },
+      { slot: '01:00.0', ...NIC, ...endpoint, driver: e1000e },
+    ];
+    const machine = make(functions);
+    const cleared: string[] = [];
+    machine.observe((event) => {
+      if (event.kind === 'config-write' && event.by === 'old-kernel') cleared.push(event.slot);
+    });
+    await machine.jump({ path: 'normal', clearsBusMasters: true, ticks: 1 });
+    expect(cleared).toEqual([slot('01:00.0'), slot('00:01.0')]);
+  });
+
+  it('waits for a hot-plug command', async () => {
+    const of = (commandMs: number) =>
+      make([{ slot: '00:01.0', ...PORT, secondary: 1, workload: 'hotplug-port', commandMs }]);
+    const took = async (ms: number) => {
+      const result = await of(ms).jump({ path: 'normal', ticks: 1 });
+      return (result.jumpTick - result.startTick) / 10;
+    };
+    expect(await took(65_000)).toBeGreaterThanOrEqual(65_000);
+    expect(await took(10)).toBeLessThan(100);
+  });
+
+  it('never returns where a driver waits for an answer by DMA that cannot come', async () => {
+    const asks = { name: 'mlx5_core', shutdown: true, shutdownNeedsDma: true };
+    const of = () => make([{ slot: '00:05.0', ...NIC, messages: 'msi', driver: asks }]);
+    const before = async (machine: SimMachine) => {
+      machine.functions.get(slot('00:05.0'))?.write(regs.PCI_COMMAND, 2, 0);
+    };
+    const gated = await of().jump({ path: 'normal', before });
+    expect([gated.verdict, gated.reached]).toEqual(['hung', 'shutdown']);
+    expect((await of().jump({ path: 'normal' })).stuckOn).toBeNull();
+  });
+
+  it('hangs where the console is below a root port whose bus mastering gates what the processor asks', async () => {
+    const functions: FunctionDescription[] = [
+      { slot: '00:01.0', ...PORT, secondary: 1 },
+      {
+        slot: '01:00.0',
+        vendor: 0x1a03,
+        device: 0x2000,
+        classCode: 0x030000,
+        workload: 'display',
+        holds: ['console'],
+        ...endpoint,
+        driver: { name: 'ast', shutdown: true },
+      },
+    ];
+    const of = (rootPortGatesMmio: boolean) => make(functions, { rules: { rootPortGatesMmio } });
+    const result = await of(true).jump({ path: 'normal' });
+    expect([result.verdict, result.reached]).toEqual(['hung', 'shutdown']);
+    expect(result.stuckOn?.slots).toEqual([slot('00:01.0'), slot('01:00.0')]);
+    expect((await of(false).jump({ path: 'normal' })).stuckOn).toBeNull();
+    const leaves = functions.map((one, i) =>
+      i === 0 ? { ...one, driver: { name: 'pcieport', shutdown: true } } : one,
+    );
+    expect(
+      (await make(leaves, { rules: { rootPortGatesMmio: true } }).jump({ path: 'normal' })).stuckOn,
+    ).toBeNull();
+  });
+
+  it('clears bus mastering of what has a driver, on the way to kexec only, and skips the rest', async () => {
+    const functions: FunctionDescription[] = [
+      { slot: '00:05.0', ...NIC, messages: 'msi', driver: { ...e1000e, shutdown: false } },
+      { slot: '00:06.0', ...NIC, leftBy: 'driver' },
+    ];
+    const masters: boolean[][] = [];
+    const lastAct = (machine: SimMachine) =>
+      masters.push([...machine.functions.values()].map((fn) => fn.busMaster));
+    for (const clearsBusMasters of [true, false]) {
+      await make(functions).jump({ path: 'normal', clearsBusMasters, lastAct, ticks: 1 });
+    }
+    expect(masters).toEqual([
+      [false, true],
+      [true, true],
+    ]);
+  });
+});
+
+describe('a function-level reset', () => {
+  const functions = (lateCompletionTicks: number): FunctionDescription[] => [
+    { slot: '00:01.0', ...PORT, secondary: 1 },
+    { slot: '01:00.0', ...NIC, ...endpoint, flr: true, driver: e1000e, faults: { lateCompletionTicks } },
+  ];
+
+  it('waits for what the function has asked for, and sets it going again', () => {
+    const machine = make(functions(3000), { platform: 'hpe-like' });
+    const fn = machine.functions.get(slot('01:00.0'));
+    for (let i = 0; i < 2000 && fn?.outstanding === 0; i++) machine.run(1);
+    expect(fn?.outstanding).toBeGreaterThan(0);
+    const command = fn?.command;
+    const before = machine.now;
+    if (fn) machine.kernel?.reset(fn);
+    expect(machine.now - before).toBeGreaterThanOrEqual(1000);
+    machine.run(5000);
+    expect([machine.cpu.stuck, fn?.command, fn?.device?.busy]).toEqual([null, command, true]);
+    expect(machine.kernel?.drives(slot('01:00.0'))).toBe(true);
+  });
+
+  it('does not wait where nothing is pending, nor for ever', () => {
+    const machine = make(functions(0));
+    const fn = machine.functions.get(slot('01:00.0'));
+    for (let i = 0; i < 2000 && fn?.outstanding !== 0; i++) machine.run(1);
+    const before = machine.now;
+    if (fn) machine.kernel?.reset(fn);
+    expect(machine.now).toBe(before);
+    fn?.arm({ pendingForever: true });
+    if (fn) machine.kernel?.reset(fn);
+    expect(machine.now - before).toBe(15_000);
+  });
+});
+
+describe('what firmware holds back', () => {
+  it('is written once the next driver lets the device master the bus again, and not if it was reset', async () => {
+    const of = (workload: 'buffering-nic' | 'nic') =>
+      make([
+        {
+          slot: '00:05.0',
+          ...NIC,
+          ...endpoint,
+          flr: true,
+          workload,
+          driver: { name: 'ena', shutdown: 'disables' },
+        },
+      ]);
+    const late = async (machine: SimMachine, before?: (m: SimMachine) => Promise<void>) => {
+      const result = await machine.jump({ path: 'normal', ...(before ? { before } : {}) });
+      const bound = result.timeline.find(({ text }) => text === 'it binds its drivers')?.tick ?? 0;
+      return result.writes.filter(({ tick }) => tick >= bound).length;
+    };
+    expect(await late(of('buffering-nic'))).toBeGreaterThan(5);
+    expect(await late(of('nic'))).toBe(0);
+    const unbind = async (machine: SimMachine) => {
+      const fn = machine.functions.get(slot('00:05.0'));
+      if (fn) machine.kernel?.unbind(fn);
+    };
+    expect(await late(of('buffering-nic'), unbind)).toBe(0);
+  });
+});
+
+describe('the processor', () => {
+  it('gets nowhere where errors come faster than they are logged', () => {
+    const machine = make([]);
+    const { kernel } = machine;
+    for (let i = 0; i < 20; i++) kernel?.burden(5, 'errors', []);
+    expect(machine.cpu.stuck).toBeNull();
+    kernel?.burden(5, 'errors', [slot('00:01.0')]);
+    expect(machine.cpu.stuck?.on).toContain('faster than they can be logged');
+  });
+
+  it('does where they come now and then', () => {
+    const machine = make([]);
+    for (let i = 0; i < 100; i++) {
+      machine.kernel?.burden(5, 'errors', []);
+      machine.run(10);
+    }
+    expect(machine.cpu.stuck).toBeNull();
+  });
+});

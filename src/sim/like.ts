@@ -1,0 +1,166 @@
+import type { Machine } from '../host/scan.js';
+import { type PciFunction, seen } from '../pci/function.js';
+import * as regs from '../pci/regs.js';
+import { type Slot, slotParts } from '../pci/slot.js';
+import type { TopologyNode } from '../pci/topology.js';
+import { isVirtual } from '../quiesce/decide.js';
+import type { FunctionDescription, MachineDescription, Workload } from './description.js';
+import { PORT_DRIVER } from './description.js';
+import type { PlatformName } from './platform.js';
+
+export interface LikeOptions {
+  /** Default `x86-server`. */
+  readonly platform?: PlatformName;
+  /** Drivers that the initramfs of the capture kernel carries. Default: those of storage controllers. */
+  readonly captureDrivers?: readonly string[];
+}
+
+export interface LikeMachine {
+  readonly description: MachineDescription;
+  /** What could not be taken over as it is, in one line each. */
+  readonly notes: readonly string[];
+}
+
+const LINES = 8;
+const FIRST_LINE = 16;
+
+/**
+ * A simulated machine with the functions of one that was scanned: those whose bus mastering is on are set to work as
+ * their class suggests, the others do nothing. What registers cannot tell, how a driver behaves above all, is
+ * assumed to be sound.
+ */
+export function machineLike(machine: Machine, options: LikeOptions = {}): LikeMachine {
+  const notes: string[] = [];
+  const functions: FunctionDescription[] = [];
+  for (const node of machine.topology.nodes.values()) functions.push(functionLike(node, machine, notes));
+  const storage = functions.filter(({ classCode }) => classCode >>> 16 === 0x01);
+  const carried = storage.map(({ driver }) => driver?.name).filter((name) => name !== undefined);
+  return {
+    description: {
+      name: machine.host,
+      platform: options.platform ?? 'x86-server',
+      captureDrivers: options.captureDrivers ?? [...new Set(carried)],
+      functions,
+    },
+    notes,
+  };
+}
+
+function functionLike(node: TopologyNode, machine: Machine, notes: string[]): FunctionDescription {
+  const fn = node.function;
+  const { slot, vendor, device, classCode, revision } = fn;
+  const base = { slot, vendor, device, classCode, revision, ...idsOf(node, machine), ...kindOf(fn) };
+  const bridge = bridgeOf(node, machine, notes);
+  switch (fn.presence) {
+    case 'd3cold':
+      return { ...base, ...bridge, power: 'D3cold' };
+    case 'all-ones':
+      return { slot, vendor: 0xffff, device: 0xffff, classCode: 0, gone: true };
+    case 'suspended':
+    case 'unreadable':
+      notes.push(`${slot}: ${fn.presence}, so it does nothing here`);
+      return { ...base, ...bridge };
+    case 'present':
+  }
+  const facts = machine.facts.get(slot) ?? {};
+  const state = seen(fn.pm)?.state;
+  const master = (fn.command & regs.PCI_COMMAND_MASTER) !== 0;
+  return {
+    ...base,
+    ...bridge,
+    ...interruptsOf(fn),
+    ...(!fn.bridge && resets(fn) ? { flr: true } : {}),
+    ...(state === 'D3hot' ? { power: 'D3hot' as const } : {}),
+    ...(facts.bootVga === undefined ? {} : { bootVga: facts.bootVga }),
+    ...(facts.holds === undefined ? {} : { holds: facts.holds }),
+    ...(fn.bridge ? bridgeWork(fn, master) : workOf(node, facts.driver ?? null, master)),
+  };
+}
+
+/** A virtual function reads all ones there; it is here by its own right, at the slot that it has. */
+function idsOf(node: TopologyNode, { topology }: Machine): Partial<FunctionDescription> {
+  if (!isVirtual(node) || node.function.vendor !== 0xffff) return {};
+  const physfn = node.physfn === null ? undefined : topology.nodes.get(node.physfn)?.function;
+  return { vendor: physfn?.vendor ?? 0x8086, device: physfn?.device ?? 0x1515 };
+}
+
+const resets = (fn: PciFunction) => seen(fn.express)?.flr === true || seen(fn.af)?.flr === true;
+
+function kindOf(fn: PciFunction): Pick<FunctionDescription, 'express'> {
+  const type = seen(fn.express)?.type;
+  return type === undefined || type === 'reserved' ? {} : { express: type };
+}
+
+function bridgeOf(
+  { function: { slot, bridge } }: TopologyNode,
+  machine: Machine,
+  notes: string[],
+): Pick<FunctionDescription, 'secondary'> {
+  if (!bridge) return {};
+  const { domain, bus } = slotParts(slot);
+  const taken = [...machine.topology.nodes.values()].some((other) => {
+    const its = other.function.bridge;
+    return (
+      its && other.function.slot < slot && its.secondary === bridge.secondary && domainOf(other) === domain
+    );
+  });
+  if (bridge.secondary > bus && !taken) return { secondary: bridge.secondary };
+  notes.push(`${slot}: a bridge that leads to no bus of its own`);
+  return {};
+}
+
+const domainOf = ({ function: { slot } }: TopologyNode) => slotParts(slot).domain;
+
+function bridgeWork({ express }: PciFunction, master: boolean): Partial<FunctionDescription> {
+  // Linux has a driver for every Express port, and none for conventional bridges.
+  if (master && seen(express)) return { driver: { name: PORT_DRIVER, shutdown: 'disables' } };
+  return { busMaster: master };
+}
+
+function interruptsOf(fn: PciFunction): Partial<FunctionDescription> {
+  const messages = seen(fn.msix) ? ('msix' as const) : seen(fn.msi) ? ('msi' as const) : undefined;
+  const { interruptPin: pin, interruptLine: line } = fn;
+  const { device } = slotParts(fn.slot);
+  return {
+    ...(messages === undefined || fn.bridge ? {} : { messages }),
+    // An audit does not have the line: spread as platforms do.
+    ...(pin >= 1 && pin <= 4
+      ? { pin, line: line > 0 && line < 255 ? line : FIRST_LINE + ((device + pin - 1) % LINES) }
+      : {}),
+  };
+}
+
+function workOf(node: TopologyNode, driver: string | null, master: boolean): Partial<FunctionDescription> {
+  const fn = node.function;
+  if (!master) return driver === null ? {} : { driver: { name: driver, shutdown: true } };
+  if (isFixed(fn)) return { busMaster: true };
+  const workload = workloadOf(node);
+  if (driver !== null) return { workload, driver: { name: driver, shutdown: true } };
+  return { workload, leftBy: isFirmwares(fn) ? 'firmware' : 'driver' };
+}
+
+/** Host, ISA and other bridges, memory controllers, IOMMUs: BME is set and means nothing. */
+function isFixed({ classCode }: PciFunction): boolean {
+  return classCode >>> 16 === 0x06 || classCode >>> 16 === 0x05 || classCode >>> 8 === 0x0806;
+}
+
+/** Displays and USB controllers without a driver are as firmware left them. */
+function isFirmwares({ classCode }: PciFunction): boolean {
+  return classCode >>> 16 === 0x03 || classCode >>> 8 === 0x0c03;
+}
+
+function workloadOf({ function: { classCode }, parent }: TopologyNode): Workload {
+  const [base, sub] = [classCode >>> 16, classCode >>> 8];
+  if (base === 0x02) return 'nic';
+  if (sub === 0x0108) return 'nvme';
+  if (sub === 0x0106) return 'ahci';
+  if (sub === 0x0c03) return 'xhci';
+  if (base === 0x03) return parent === null ? 'display' : 'gpu';
+  if (base === 0x12) return 'gpu';
+  return 'dma-engine';
+}
+
+/** Functions of a machine that are at work, for what is said about it. */
+export function busySlots({ functions }: MachineDescription): readonly Slot[] {
+  return functions.filter(({ workload }) => workload !== undefined).map(({ slot }) => slot as Slot);
+}

@@ -1,0 +1,16 @@
+import { setBusMaster } from './command.js';
+import type { JumpPolicy } from './policy.js';
+
+/** As proposed for Xen in 2011: every function in the order of its address, root ports before what is below them. */
+export const xen2011: JumpPolicy = {
+  name: 'xen-2011',
+  title: 'clears BME of every function at a crash, in the order of their addresses and without exemptions',
+  hooks: ({ path }) =>
+    path === 'normal'
+      ? {}
+      : {
+          lastAct: (machine) => {
+            for (const fn of machine.functions.values()) setBusMaster(machine, fn, false);
+          },
+        },
+};

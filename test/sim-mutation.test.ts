@@ -1,0 +1,83 @@
+import { describe, expect, it } from 'vitest';
+import { openScenario } from '../src/cli/scenario-files.js';
+import type { FunctionDescription, MachineDescription } from '../src/sim/description.js';
+import { runScenario } from '../src/sim/run-scenario.js';
+import { newSoak } from '../src/sim/soak.js';
+import { drawCase, type SoakCase } from '../src/sim/soak-case.js';
+import { playCase } from '../src/sim/soak-play.js';
+import { type Breakage, brokenStub } from './support/broken-ours.js';
+
+const SETTINGS = newSoak({ seed: 5, functions: 24, policy: 'ours' });
+const CASES = 150;
+
+/** The number of the first case that catches it, with what is said. */
+async function caughtBySoak(breakage: Breakage): Promise<{ number: number; what: string } | null> {
+  for (let number = 0; number < CASES; number++) {
+    const outcome = await playCase(drawCase(SETTINGS, number), { stub: brokenStub(breakage) });
+    const what = outcome.jumps.flatMap(({ violations }) => violations);
+    if (what.length > 0) return { number, what: what.join('; ') };
+  }
+  return null;
+}
+
+const PORT = { vendor: 0x8086, device: 0x2f02, classCode: 0x060400, express: 'root-port' } as const;
+const NIC = { vendor: 0x8086, device: 0x10d3, classCode: 0x020000, workload: 'nic' } as const;
+
+/** A machine on which a root port that closes over a live card stops everything, and a jump that closes it. */
+const BRIDGED: MachineDescription = {
+  name: 'bridged',
+  platform: 'ia64',
+  captureDrivers: [],
+  functions: [
+    { slot: '00:01.0', ...PORT, secondary: 1, busMaster: true },
+    ...Array.from({ length: 8 }, (_, fn): FunctionDescription => {
+      return { slot: `01:00.${fn}`, ...NIC, express: 'endpoint', messages: 'msix', leftBy: 'driver' };
+    }),
+  ],
+};
+
+describe('ours, broken in one thing', () => {
+  it('is not caught where nothing is broken', { timeout: 240_000 }, async () => {
+    expect(await caughtBySoak('nothing')).toBeNull();
+  });
+
+  it.each([
+    ['ordering', /a part in a hang.*while ours was at work/],
+    ['intx-disable', /its INTx is not disabled/],
+    ['pending-wait', /of its requests are not answered/],
+    ['exemptions', /is lost to|its DMA was wanted|a part in a hang/],
+  ] as const)('%s: is caught by the soak', { timeout: 240_000 }, async (breakage, words) => {
+    expect((await caughtBySoak(breakage))?.what).toMatch(words);
+  });
+
+  it.each([
+    ['intx-disable', 'intx-after-msi', 'irq-storm'],
+    ['intx-disable', 'shared-intx-line', 'irq-storm'],
+    ['exemptions', 'display-needs-bme', 'device-lost'],
+    ['exemptions', 'usb-before-handoff', 'hung'],
+    ['exemptions', 'wanted-dma', 'wanted-dma-lost'],
+  ] as const)('%s: is caught by the scenario %s, which comes to %s', async (breakage, name, verdict) => {
+    const scenario = openScenario(name);
+    const whole = await runScenario(scenario, 'ours', { stub: brokenStub('nothing') });
+    expect([whole.result.verdict, whole.unmet]).toEqual(['clean', []]);
+    const broken = await runScenario(scenario, 'ours', { stub: brokenStub(breakage) });
+    expect(broken.result.verdict).toBe(verdict);
+  });
+
+  it('ordering: hangs a machine on which a refused request is fatal, and the right order does not', async () => {
+    const crash = {
+      path: 'crash',
+      policy: 'between',
+      bridges: true,
+      rules: [],
+      pendingTimeoutMs: 10,
+      ticks: 600,
+    } as const;
+    const machine: SoakCase = { machine: BRIDGED, seed: 1, faults: {}, jumps: [crash] };
+    const right = await playCase(machine, { stub: brokenStub('nothing') });
+    expect(right.jumps.map(({ verdict, violations }) => [verdict, violations])).toEqual([['clean', []]]);
+    const wrong = await playCase(machine, { stub: brokenStub('ordering') });
+    expect(wrong.jumps[0]?.verdict).toBe('hung');
+    expect(wrong.jumps[0]?.violations).not.toEqual([]);
+  });
+});

@@ -1,0 +1,114 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { soakText } from '../src/report/soak-text.js';
+import type { FunctionDescription } from '../src/sim/description.js';
+import { SimMachine } from '../src/sim/machine.js';
+import { randomMachine } from '../src/sim/random-machine.js';
+import { shrinkCase, withoutSlots } from '../src/sim/shrink.js';
+import { newSoak } from '../src/sim/soak.js';
+import { drawCase, type SoakCase } from '../src/sim/soak-case.js';
+import { playCase } from '../src/sim/soak-play.js';
+import { brokenStub } from './support/broken-ours.js';
+
+/** The planted defect: an engine that nobody looks after, among forty functions that have nothing to do with it. */
+const CULPRIT: FunctionDescription = {
+  slot: '00:1f.6',
+  vendor: 0x8086,
+  device: 0x3c20,
+  classCode: 0x088000,
+  workload: 'dma-engine',
+  leftBy: 'driver',
+};
+
+/** It still writes after a jump. */
+const hit = async (candidate: SoakCase): Promise<boolean> => {
+  let wrote = false;
+  await playCase(candidate, {
+    onJump: ({ result }) => {
+      if (result.writes.some(({ slot }) => slot === '0000:00:1f.6')) wrote = true;
+    },
+  });
+  return wrote;
+};
+
+function planted(seed: number): SoakCase {
+  const { description } = randomMachine(seed, { functions: 40 });
+  const functions = [...description.functions.filter(({ slot }) => !slot.endsWith('00:1f.6')), CULPRIT];
+  const jump = {
+    path: 'crash',
+    policy: 'none',
+    bridges: false,
+    rules: [],
+    pendingTimeoutMs: 10,
+    ticks: 200,
+  } as const;
+  return { machine: { ...description, functions }, seed, faults: {}, jumps: [jump, jump, jump] };
+}
+
+const CRASH = { path: 'crash', policy: 'between' } as const;
+const VIOLATION = { count: 1, first: [{ number: 1, jump: 0, what: ['it did'] }] };
+const same = (text: string) => text;
+const STYLE = { width: 100, bold: same, dim: same, red: same, yellow: same, green: same };
+
+describe('a case that shows something', () => {
+  it('is made as small as it can be: one function, one jump', { timeout: 120_000 }, async () => {
+    for (const seed of [1, 2, 3]) {
+      const smallest = await shrinkCase(planted(seed), { shows: hit });
+      expect(smallest.machine.functions.map(({ slot }) => slot)).toEqual(['00:1f.6']);
+      expect(smallest.jumps).toHaveLength(1);
+      expect(await hit(smallest)).toBe(true);
+    }
+  });
+
+  it('is made small where ours breaks its word', { timeout: 120_000 }, async () => {
+    const stub = brokenStub('intx-disable');
+    const shows = async (candidate: SoakCase) => {
+      const { jumps } = await playCase(candidate, { stub });
+      return jumps.some(({ violations }) => violations.length > 0);
+    };
+    const drawn = drawCase(newSoak({ seed: 5, functions: 40, policy: 'ours' }), 1);
+    const crash = { ...drawn, jumps: drawn.jumps.slice(0, 1).map((jump) => ({ ...jump, ...CRASH })) };
+    expect(await shows(crash)).toBe(true);
+    const smallest = await shrinkCase(crash, { shows });
+    // A function, and the bridges that lead to it.
+    expect(smallest.machine.functions.filter(({ secondary }) => secondary === undefined)).toHaveLength(1);
+    const said = soakText(
+      { ...newSoak({ seed: 5, functions: 40, policy: 'ours' }), violations: VIOLATION },
+      { seconds: 2, smallest, again: 'shootdown sim soak --replay 1' },
+      STYLE,
+    );
+    expect(said).toContain('1 violation');
+    expect(said).toContain(smallest.machine.functions.at(-1)?.slot);
+    expect(said).toContain('Again: shootdown sim soak --replay 1');
+  });
+
+  it('stays a sound machine whatever is taken away', { timeout: 120_000 }, async () => {
+    const settings = newSoak({ seed: 9, functions: 30, policy: 'ours' });
+    await fc.assert(
+      fc.asyncProperty(fc.nat(1000), fc.infiniteStream(fc.boolean()), async (number, chosen) => {
+        const of = drawCase(settings, number);
+        const slots = of.machine.functions.map(({ slot }) => slot).filter(() => chosen.next().value === true);
+        const { machine, faults } = withoutSlots(of, slots);
+        const kept = new Set(machine.functions.map(({ slot }) => slot));
+        for (const slot of slots) expect(kept.has(slot)).toBe(false);
+        expect(() => new SimMachine(machine, { seed: 1, faults })).not.toThrow();
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it('is made small by fast-check as well', { timeout: 120_000 }, async () => {
+    const of = planted(4);
+    const one = { ...of, jumps: of.jumps.slice(0, 1) };
+    const { functions } = of.machine;
+    const details = await fc.check(
+      fc.asyncProperty(fc.subarray([...functions.keys()]), async (left) => {
+        const gone = functions.filter((_, at) => !left.includes(at)).map(({ slot }) => slot);
+        return !(await hit(withoutSlots(one, gone)));
+      }),
+      { seed: 1, numRuns: 50 },
+    );
+    expect(details.failed).toBe(true);
+    expect(details.counterexample?.[0]).toEqual([functions.length - 1]);
+  });
+});

@@ -1,0 +1,79 @@
+import type { Host } from '../../src/host/port.js';
+import { type Machine, scan } from '../../src/host/scan.js';
+import * as regs from '../../src/pci/regs.js';
+import type { FunctionResult } from '../../src/quiesce/journal.js';
+import { makePlan } from '../../src/quiesce/plan.js';
+import type { Plan, WriteStep } from '../../src/quiesce/plan-data.js';
+import type { Policy } from '../../src/quiesce/policy.js';
+import type { StubRunner } from '../../src/sim/policies/policy.js';
+
+/** What a shootdown must not be without, each of which can be broken. */
+export const BREAKAGES = ['nothing', 'ordering', 'intx-disable', 'pending-wait', 'exemptions'] as const;
+export type Breakage = (typeof BREAKAGES)[number];
+
+/** A stub that performs the plan blindly, with one thing broken, and reports as if nothing were. */
+export function brokenStub(breakage: Breakage): StubRunner {
+  return async ({ host, policy, known }) => {
+    const scanned = await scan(host, { extended: false });
+    const machine: Machine = known ? { ...scanned, facts: known.facts } : scanned;
+    const plan = makePlan(machine, breakage === 'exemptions' ? withoutExemptions(policy) : policy, {
+      at: 'between',
+    });
+    const functions = await performBlindly(host, plan, breakage);
+    return { place: 'between', end: 'complete', functions };
+  };
+}
+
+function withoutExemptions(policy: Policy): Policy {
+  const rules = policy.rules.filter(({ action }) => action !== 'exempt' && action !== 'preserve');
+  return { ...policy, rules, otherwise: { action: 'gate', reason: 'nothing is exempt' } };
+}
+
+const POLLS_MAX = 100_000;
+
+async function performBlindly(host: Host, plan: Plan, breakage: Breakage): Promise<FunctionResult[]> {
+  const results = new Map<string, FunctionResult>();
+  for (const { slot, verdict, reason } of plan.skipped)
+    results.set(slot, {
+      slot,
+      verdict: verdict === 'open' ? 'quiet' : verdict,
+      outcome: 'exempt',
+      reason,
+    });
+  const writes = plan.steps.filter((step) => step.kind === 'write');
+  const gates = writes.filter(({ register }) => register === 'PCI_COMMAND');
+  // Leaf to root, or root to leaf.
+  for (const gate of breakage === 'ordering' ? gates.reverse() : gates) {
+    const { slot } = gate;
+    const after = await write(host, gate, breakage === 'intx-disable');
+    const cleared = (after & regs.PCI_COMMAND_MASTER) === 0;
+    const stuck = (after & regs.PCI_COMMAND_INTX_DISABLE) !== 0 || breakage === 'intx-disable';
+    if (after === 0xffff) results.set(slot, { slot, verdict: 'unknown', outcome: 'vanished', reason: '' });
+    else if (!cleared) results.set(slot, { slot, verdict: 'live', outcome: 'ignored', reason: '' });
+    else results.set(slot, { slot, verdict: 'gated', outcome: stuck ? 'done' : 'partial', reason: '' });
+  }
+  for (const step of breakage === 'pending-wait' ? [] : plan.steps) {
+    if (step.kind !== 'wait') continue;
+    const result = results.get(step.slot);
+    let polls = 0;
+    while (
+      ((await host.read(step.slot, step.offset, step.width)) & step.mask) !== 0 &&
+      polls < POLLS_MAX / plan.steps.length
+    )
+      polls++;
+    if (result && polls >= POLLS_MAX / plan.steps.length)
+      results.set(step.slot, { ...result, outcome: 'timeout' });
+  }
+  for (const step of writes)
+    if (step.register !== 'PCI_COMMAND' && results.get(step.slot)?.outcome === 'done')
+      await write(host, step, false);
+  return [...results.values()];
+}
+
+async function write(host: Host, step: WriteStep, withoutIntx: boolean): Promise<number> {
+  const before = await host.read(step.slot, step.offset, step.width);
+  if (before === 0xffff) return before;
+  const bits = withoutIntx ? ~regs.PCI_COMMAND_INTX_DISABLE : ~0;
+  await host.write(step.slot, step.offset, step.width, (before & ~(step.mask & bits)) | (step.value & bits));
+  return host.read(step.slot, step.offset, step.width);
+}
