@@ -1,8 +1,10 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { shootdown } from './support/cli.js';
+import { SHOOTDOWN, shootdown } from './support/cli.js';
 
 let folder = '';
 beforeAll(() => {
@@ -156,6 +158,19 @@ describe('sim soak', () => {
     expect(json(readFileSync(state, 'utf8')).schema).toBe('shootdown.sim-soak/1');
     const other = shootdown(['sim', 'soak', '--functions', '13', '--seed', '3', '--state', state]);
     expect([other.status, other.stderr]).toEqual([64, expect.stringContaining('of another soak')]);
+  });
+
+  it('stops when it is told to, and has written down how far it was', async () => {
+    const state = join(folder, 'stopped.json');
+    const child = spawn(process.execPath, [SHOOTDOWN, ...small, '--jumps', '1000000', '--state', state]);
+    let said = '';
+    child.stderr.on('data', (chunk) => {
+      said += chunk;
+    });
+    setTimeout(() => child.kill('SIGINT'), 1500);
+    const [status] = await once(child, 'exit');
+    expect([status, said]).toEqual([1, expect.stringMatching(/stopped after \d+ of 1000000 jumps/)]);
+    expect(json(readFileSync(state, 'utf8')).jumps.all).toBeGreaterThan(0);
   });
 
   it('says what it saw', () => {

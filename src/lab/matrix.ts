@@ -60,7 +60,11 @@ export async function runMatrix(
 }
 
 /** `undefined` if it was ended before it had come to anything. */
-async function runCell(cell: MatrixCell, run: RunCell, signal: AbortSignal): Promise<LabMatrixRow | undefined> {
+async function runCell(
+  cell: MatrixCell,
+  run: RunCell,
+  signal: AbortSignal,
+): Promise<LabMatrixRow | undefined> {
   const { scenario, series, policy } = cell;
   const head = {
     scenario: scenario.name,

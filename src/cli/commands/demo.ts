@@ -21,7 +21,7 @@ import { interpretedStub } from '../sim-stub.js';
 
 const BUSY_TICKS = 500;
 /** Those that people know best, by the scenario that shows each. */
-const BEST_KNOWN = ['live-rings', 'shared-intx-line', 'bridge-before-child'];
+const BEST_KNOWN = ['driverless-nic', 'shared-intx-line', 'bridge-before-child'];
 
 export function demoCommand(program: Command, run: Run): void {
   program
