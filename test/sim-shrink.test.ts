@@ -1,13 +1,18 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { defaultPolicy } from '../src/quiesce/default-policy.js';
 import { soakText } from '../src/report/soak-text.js';
 import type { FunctionDescription } from '../src/sim/description.js';
 import { SimMachine } from '../src/sim/machine.js';
 import { randomMachine } from '../src/sim/random-machine.js';
+import { runScenario } from '../src/sim/run-scenario.js';
+import { parseScenario } from '../src/sim/scenario.js';
+import { caseScenario } from '../src/sim/scenario-text.js';
 import { shrinkCase, withoutSlots } from '../src/sim/shrink.js';
 import { newSoak } from '../src/sim/soak.js';
 import { drawCase, type SoakCase } from '../src/sim/soak-case.js';
 import { playCase } from '../src/sim/soak-play.js';
+import { judgeOurs } from '../src/sim/violations.js';
 import { brokenStub } from './support/broken-ours.js';
 
 /** The planted defect: an engine that nobody looks after, among forty functions that have nothing to do with it. */
@@ -47,6 +52,10 @@ function planted(seed: number): SoakCase {
 
 const CRASH = { path: 'crash', policy: 'between' } as const;
 const VIOLATION = { count: 1, first: [{ number: 1, jump: 0, what: ['it did'] }] };
+const STORY = {
+  ...{ name: 'soak-1', title: 't', found: 'f', story: 's' },
+  ...({ none: 'corrupted', seen: 'clean' } as const),
+};
 const same = (text: string) => text;
 const STYLE = { width: 100, bold: same, dim: same, red: same, yellow: same, green: same };
 
@@ -74,12 +83,50 @@ describe('a case that shows something', () => {
     expect(smallest.machine.functions.filter(({ secondary }) => secondary === undefined)).toHaveLength(1);
     const said = soakText(
       { ...newSoak({ seed: 5, functions: 40, policy: 'ours' }), violations: VIOLATION },
-      { seconds: 2, smallest, again: 'shootdown sim soak --replay 1' },
+      {
+        seconds: 2,
+        smallest: { case: smallest, file: null, command: null },
+        again: 'shootdown sim soak --replay 1',
+      },
       STYLE,
     );
     expect(said).toContain('1 violation');
     expect(said).toContain(smallest.machine.functions.at(-1)?.slot);
     expect(said).toContain('Again: shootdown sim soak --replay 1');
+
+    // And as a file that `sim run` plays, it shows the same.
+    const text = JSON.stringify(caseScenario(smallest, STORY, defaultPolicy().bounds.pendingTimeoutMs));
+    const played = await runScenario(parseScenario(text, 'soak.json'), 'between', {
+      ...{ seed: smallest.seed, stub },
+    });
+    expect(judgeOurs(played).violations).toEqual(
+      (await playCase(smallest, { stub })).jumps.flatMap(({ violations }) => violations),
+    );
+  });
+
+  it('says as a scenario file what it is', () => {
+    const settings = newSoak({ seed: 3, functions: 30, policy: 'ours' });
+    fc.assert(
+      fc.property(fc.nat(10_000), (number) => {
+        const drawn = drawCase(settings, number);
+        const of = {
+          ...drawn,
+          jumps: drawn.jumps.slice(0, 1).map((jump) => ({ ...jump, pendingTimeoutMs: 10 })),
+        };
+        const { machine, faults, jump, path } = parseScenario(
+          JSON.stringify(caseScenario(of, STORY, 10)),
+          'soak.json',
+        );
+        const { name: _, captureDrivers, ...same } = machine;
+        expect({ platform: 'x86-server', era: 'today', ...of.machine }).toMatchObject(same);
+        expect(of.machine.captureDrivers).toEqual(expect.arrayContaining([...captureDrivers]));
+        expect(faults).toEqual(of.faults);
+        expect({ path, ...of.jumps[0] }).toMatchObject({ ...jump, path });
+        expect(caseScenario(of, STORY, 11)).toBeNull();
+        expect(caseScenario({ ...of, jumps: [...of.jumps, ...of.jumps] }, STORY, 10)).toBeNull();
+      }),
+      { numRuns: 100 },
+    );
   });
 
   it('stays a sound machine whatever is taken away', { timeout: 120_000 }, async () => {

@@ -3,10 +3,17 @@ import type { SoakCase } from '../sim/soak-case.js';
 import { EXCUSES, type Excuse } from '../sim/violations.js';
 import { paragraph, type Style, table } from './table.js';
 
+/** What is left of a case when all that can be is taken away. */
+export interface SmallestCase {
+  readonly case: SoakCase;
+  readonly file: string | null;
+  readonly command: string | null;
+}
+
 export interface SoakSummary {
   readonly seconds: number;
   /** Of the first violation. */
-  readonly smallest: SoakCase | null;
+  readonly smallest: SmallestCase | null;
   /** The command that plays it again. */
   readonly again: string | null;
 }
@@ -50,23 +57,7 @@ export function soakText(state: SoakState, { seconds, smallest, again }: SoakSum
       : style.red(violations.count === 1 ? '1 violation.' : `${violations.count} violations.`),
   );
   for (const violation of violations.first) parts.push(violationText(violation, null));
-  if (smallest) {
-    const { machine, jumps: left } = smallest;
-    const rows = machine.functions.map((fn) => [
-      fn.slot,
-      fn.workload ?? '',
-      fn.driver?.name ?? (fn.leftBy === undefined ? '' : `left by ${fn.leftBy}`),
-      JSON.stringify(smallest.faults[fn.slot as never] ?? fn.faults ?? {}),
-    ]);
-    const head = `The smallest machine that still shows the first (${machine.platform ?? 'x86-server'}, era ${machine.era ?? 'today'}; ${left.map(({ path, policy: by }) => `${path} jump, ${by}`).join(', then ')}):`;
-    const columns = [
-      { title: 'slot' },
-      { title: 'is' },
-      { title: 'driver' },
-      { title: 'faults', flexible: 'wrap' as const },
-    ];
-    parts.push(`${say(head)}\n${table(columns, rows, style)}`);
-  }
+  if (smallest) parts.push(smallestText(smallest, style));
   if (again) parts.push(style.dim(`Again: ${again}`));
   return `${parts.join('\n\n')}\n`;
 }
@@ -79,4 +70,29 @@ export function violationText({ number, jump, what }: SoakViolation, again: stri
     ...shown,
     ...(again ? [`  again: ${again}`] : []),
   ].join('\n');
+}
+
+export function smallestText({ case: of, file, command }: SmallestCase, style: Style): string {
+  const { machine, jumps, faults } = of;
+  const rows = machine.functions.map((fn) => [
+    fn.slot,
+    fn.workload ?? '',
+    fn.driver?.name ?? (fn.leftBy === undefined ? '' : `left by ${fn.leftBy}`),
+    faultsText({ ...fn.faults, ...Object.entries(faults).find(([slot]) => slot.endsWith(fn.slot))?.[1] }),
+  ]);
+  const on = `${machine.platform ?? 'x86-server'}, era ${machine.era ?? 'today'}`;
+  const does = jumps.map(({ path, policy }) => `${path} jump, ${policy}`).join(', then ');
+  const columns = [{ title: 'slot' }, { title: 'is' }, { title: 'driver' }];
+  const lines = [
+    paragraph(`The smallest machine that still shows it (${on}; ${does}):`, 0, style),
+    table([...columns, { title: 'faults', flexible: 'wrap' }], rows, style),
+  ];
+  if (file && command) lines.push(`Written to ${file}: ${command}`);
+  return lines.join('\n');
+}
+
+function faultsText(faults: object): string {
+  return Object.entries(faults)
+    .map(([key, value]) => (value === true ? key : `${key} ${value}`))
+    .join(', ');
 }

@@ -2,7 +2,7 @@ import { type Machine, scan } from '../host/scan.js';
 import type { Slot } from '../pci/slot.js';
 import { defaultPolicy } from '../quiesce/default-policy.js';
 import type { Policy } from '../quiesce/policy.js';
-import type { Faults } from './description.js';
+import type { Era, Faults } from './description.js';
 import { falseClaims } from './false-claims.js';
 import type { SimFunction } from './function.js';
 import { JumpLog } from './jump-log.js';
@@ -36,6 +36,7 @@ export interface PlayedJump {
   readonly untrue: readonly string[];
   /** Who wrote to Command registers, and what the IOMMU stopped. */
   readonly log: JumpLog;
+  readonly era: Era;
   /** The bridges above each function, nearest first. */
   readonly above: ReadonlyMap<Slot, readonly Slot[]>;
   readonly bridges: ReadonlySet<Slot>;
@@ -71,7 +72,7 @@ export async function playJump(
   const stop = machine.observe(log.observer);
   try {
     const result = await machine.jump({ path, ...jump, ...hooks });
-    return { result, records, untrue, log, above, bridges, faults, wedged };
+    return { result, records, untrue, log, era: machine.era, above, bridges, faults, wedged };
   } finally {
     stop();
   }

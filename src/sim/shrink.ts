@@ -1,6 +1,7 @@
 import { compareSlots, parseSlot, type Slot, slotParts } from '../pci/slot.js';
+import { defaultPolicy } from '../quiesce/default-policy.js';
 import type { FunctionDescription } from './description.js';
-import type { SoakCase } from './soak-case.js';
+import type { SoakCase, SoakJump } from './soak-case.js';
 
 export interface ShrinkOptions {
   /** True where the case still shows what is looked for. */
@@ -116,12 +117,44 @@ function simplerCases({ faults, machine }: SoakCase): Simplify[] {
     ),
   );
   return [
+    ...plainerJumps(),
     ...Object.keys(faults).map(dropFault),
     ...dropRules,
     ...(era ? [changeMachine({}, 'era')] : []),
     ...(platform ? [changeMachine({}, 'platform')] : []),
     ...(machine.captureDrivers.length > 0 ? [changeMachine({ captureDrivers: [] })] : []),
     ...functions,
+  ];
+}
+
+/** The default policy's own wait and rules, and a jump like any other. */
+function plainerJumps(): Simplify[] {
+  const changed =
+    (differs: (jump: SoakJump) => boolean, change: (jump: SoakJump) => SoakJump): Simplify =>
+    (of) =>
+      of.jumps.some(differs) ? { ...of, jumps: of.jumps.map(change) } : of;
+  const { pendingTimeoutMs } = defaultPolicy().bounds;
+  return [
+    changed(
+      (jump) => jump.pendingTimeoutMs !== pendingTimeoutMs,
+      (jump) => ({ ...jump, pendingTimeoutMs }),
+    ),
+    changed(
+      (jump) => jump.bridges,
+      (jump) => ({ ...jump, bridges: false }),
+    ),
+    changed(
+      (jump) => jump.rules.length > 0,
+      (jump) => ({ ...jump, rules: [] }),
+    ),
+    changed(
+      (jump) => jump.load !== undefined,
+      ({ load: _, ...jump }) => jump,
+    ),
+    changed(
+      (jump) => jump.crashCpu !== undefined,
+      ({ crashCpu: _, ...jump }) => jump,
+    ),
   ];
 }
 

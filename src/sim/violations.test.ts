@@ -53,6 +53,7 @@ function judged({ result = {}, claims = [], commands = [], more = {}, walked = t
     records: walked ? [{ place: 'between', end: 'complete', functions, tick: OVER }] : [],
     untrue: [],
     log,
+    era: 'today',
     above: new Map([[CARD, [PORT]]]),
     bridges: new Set([PORT]),
     faults: new Map(),
@@ -182,6 +183,35 @@ describe('what is held against ours', () => {
       new Set(['driver-wants-idle']),
     );
     expect(judged({ result: busy, claims: [stopped], commands: [GATE] }).violations).toHaveLength(1);
+  });
+
+  it('not what the platform, or a kernel of another time, does', () => {
+    const result = (why: string) =>
+      ({
+        verdict: 'device-lost',
+        verdicts: ['device-lost'],
+        lost: [{ slot: CARD, driver: 'e1000', why }],
+      }) as const;
+    const claims = { claims: [gated], commands: [GATE] };
+    const silent = result('no interrupt of it was ever handled');
+    expect(judged({ result: silent, ...claims }).violations).toHaveLength(1);
+    expect(judged({ result: silent, ...claims, more: { era: '2006' } }).excuses).toEqual(
+      new Set(['remote-irr']),
+    );
+    expect(judged({ result: result('no interrupt vector is left'), ...claims }).excuses).toEqual(
+      new Set(['platform']),
+    );
+    const access = {
+      verdict: 'hung',
+      verdicts: ['hung'],
+      stuckOn: { on: `an access to ${CARD}, which ${PORT} does not forward`, slots: [PORT, CARD] },
+    } as const;
+    const closed = (by: Writer) => [[PORT, 120, by, 6, 2]] as const;
+    expect(judged({ result: access, commands: closed('next-kernel') }).excuses).toEqual(
+      new Set(['kernel-did-it']),
+    );
+    const port = { slot: PORT, verdict: 'gated', outcome: 'done' } as const;
+    expect(judged({ result: access, claims: [port], commands: closed('stub') }).violations).not.toEqual([]);
   });
 
   it('wanted DMA that it stopped', () => {

@@ -20,6 +20,8 @@ export const EXCUSES = {
   'falls-off': 'the function falls off the bus sooner or later: there is nothing that could be written to',
   'slow-disk':
     'a disk controller was still at commands when ours had its turn, and wants a reset; that it is slow was a fault of its own',
+  'remote-irr':
+    'a kernel of 2006 does not end what an interrupt controller still holds, which is no register of a function',
   'driver-wants-idle': 'its driver does not take a device that was not reset; gating does not reset',
   'shared-line': 'its line was given up for what another function did, which is judged by itself',
   'kernel-did-it': 'a kernel cleared the BME in question, or nobody did, and no shootdown',
@@ -108,11 +110,13 @@ class Judge {
     if (ignores) this.#excuse('ignores-bme', `${ignores} ${what}`);
     if (gone) this.#excuse('falls-off', `${gone} ${what}`);
     const closedByOthers = slots.some((slot) => bridges.has(slot) && !log.gatedByUs(slot, endTick));
+    // The processor's own access, refused by a bridge that somebody else closed, is nobody else's doing.
+    const access = closedByOthers && stuckOn.on.startsWith('an access to ');
     const starved = / waits for an answer /.test(stuckOn.on);
     for (const slot of ignores || gone ? [] : slots) {
       const ours = log.gatedByUs(slot, endTick);
       // A bridge refuses what whoever closed it wanted refused; what it refuses is another function's.
-      if (bridges.has(slot) && !ours) this.#excuse('kernel-did-it', `${slot} ${what}`);
+      if (access || (bridges.has(slot) && !ours)) this.#excuse('kernel-did-it', `${slot} ${what}`);
       else if (starved && ours) this.#violations.push(`${slot} ${what}; a shootdown gated it`);
       else if (!this.#atWork()) this.#blame(slot, endTick, what);
       else if (closedByOthers) this.#excuse('kernel-did-it', `${slot} ${what}`);
@@ -136,6 +140,8 @@ class Judge {
     const touched = gate === 'ours' || (gate === null && claim?.verdict === 'live' && closed);
     const excuse = (): Excuse | null => {
       if (this.#result.storms.length > 0 && /line/.test(why)) return 'shared-line';
+      if (/no interrupt vector/.test(why)) return 'platform';
+      if (this.#played.era === '2006' && /no interrupt of it/.test(why)) return 'remote-irr';
       if (!touched || this.#played.wedged.has(slot)) return 'kernel-did-it';
       if (this.#fallsOff(slot)) return 'falls-off';
       if (this.#faults(slot).ignoreBme) return 'ignores-bme';

@@ -4,10 +4,11 @@ import { eventJson, eventText, jumpJson } from '../../report/jump-json.js';
 import { milliseconds, timelineText, whatBroke } from '../../report/jump-text.js';
 import { paragraph, type Style, table } from '../../report/table.js';
 import type { SimEvent } from '../../sim/events.js';
-import { jumpPolicy } from '../../sim/policies/index.js';
+import { jumpPolicy, OURS } from '../../sim/policies/index.js';
 import type { PolicyName } from '../../sim/policy-names.js';
 import { runScenario, type ScenarioRun } from '../../sim/run-scenario.js';
 import type { Scenario } from '../../sim/scenario.js';
+import { judgeOurs } from '../../sim/violations.js';
 import { EXIT, type ExitStatus } from '../exit.js';
 import type { Io, Run } from '../io.js';
 import { choice, jsonText } from '../options.js';
@@ -70,7 +71,7 @@ async function runCommand(what: string | undefined, options: RunCommandOptions, 
     runs.push(played);
     traces.push(events);
     if (!options.json)
-      io.out(what === 'all' ? lineOf(played, io.style) : runText(played, events, options, io));
+      io.out(what === 'all' ? lineOf(played, io.style) : runText(played, events, what ?? '', options, io));
   }
   if (options.json) {
     const told = runs.map((played, at) => runJson(played, options.trace ? (traces[at] ?? []) : null));
@@ -79,9 +80,17 @@ async function runCommand(what: string | undefined, options: RunCommandOptions, 
   return runs.every(isGood) ? EXIT.clean : EXIT.findings;
 }
 
-/** As the scenario expects it, or, where it expects nothing, clean; and nothing said that is not so. */
-function isGood({ expected, unmet, result, untrue }: ScenarioRun): boolean {
-  return untrue.length === 0 && (expected === null ? result.verdict === 'clean' : unmet.length === 0);
+/** As the scenario expects it, or, where it expects nothing, clean; and nothing that is held against ours. */
+function isGood(played: ScenarioRun): boolean {
+  const { expected, unmet, result } = played;
+  return (
+    heldAgainst(played).length === 0 && (expected === null ? result.verdict === 'clean' : unmet.length === 0)
+  );
+}
+
+/** What ours said and was not so, or did not prevent and had said it would. */
+function heldAgainst(played: ScenarioRun): readonly string[] {
+  return OURS.has(played.policy) ? judgeOurs(played).violations : [];
 }
 
 function lineOf(played: ScenarioRun, style: Style): string {
@@ -94,10 +103,11 @@ function lineOf(played: ScenarioRun, style: Style): string {
 function runText(
   played: ScenarioRun,
   events: readonly SimEvent[],
+  given: string,
   options: RunCommandOptions,
   io: Io,
 ): string {
-  const { scenario, policy, result, expected, unmet, records, untrue, seed } = played;
+  const { scenario, policy, result, expected, unmet, records, seed } = played;
   const { style } = io;
   const say = (text: string) => paragraph(text, 0, style);
   const hazards = scenario.hazards.length > 0 ? ` (${scenario.hazards.join(', ')})` : '';
@@ -117,10 +127,10 @@ function runText(
       ),
     );
   }
-  for (const what of untrue) parts.push(say(`NOT SO: ${what}`));
+  for (const what of heldAgainst(played)) parts.push(say(`HELD AGAINST OURS: ${what}`));
   for (const what of unmet) parts.push(say(`NOT AS EXPECTED: ${what}`));
   parts.push('', options.trace ? traceText(events, played, style) : timelineText(result, style), '');
-  const again = [`shootdown sim run ${scenario.name}`, `--policy ${policy}`, `--seed ${seed}`];
+  const again = [`shootdown sim run ${given}`, `--policy ${policy}`, `--seed ${seed}`];
   if (options.path !== undefined) again.push(`--path ${options.path}`);
   parts.push(style.dim(`Again: ${again.join(' ')}`));
   return `${parts.join('\n')}\n`;
@@ -151,6 +161,7 @@ function runJson(played: ScenarioRun, events: readonly SimEvent[] | null): objec
     expected,
     asExpected: expected === null ? null : unmet.length === 0,
     unmet,
+    heldAgainstOurs: heldAgainst(played),
     ...jumpJson(played),
     ...(trace ? { trace: trace.map((event) => eventJson(event, result)) } : {}),
   };

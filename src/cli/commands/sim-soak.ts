@@ -2,10 +2,9 @@ import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
 import { systemClock } from '../../host/clock.js';
 import { ShootdownError } from '../../pci/error.js';
-import { soakText, violationText } from '../../report/soak-text.js';
-import { shrinkCase } from '../../sim/shrink.js';
+import { smallestText, soakText, violationText } from '../../report/soak-text.js';
 import { newSoak, parseSoak, type SoakState, type SoakViolation, soak } from '../../sim/soak.js';
-import { drawCase, type SoakCase, type SoakSettings } from '../../sim/soak-case.js';
+import { drawCase, type SoakSettings } from '../../sim/soak-case.js';
 import { playCase } from '../../sim/soak-play.js';
 import { EXIT, type ExitStatus } from '../exit.js';
 import type { Io, Run } from '../io.js';
@@ -13,6 +12,7 @@ import { choice, jsonText, readText } from '../options.js';
 import { writeOutput } from '../output-file.js';
 import { seedOption, turn, wholeNumber } from '../sim-options.js';
 import { interpretedStub } from '../sim-stub.js';
+import { smallestOf } from '../soak-smallest.js';
 
 interface SoakOptions extends SoakSettings {
   readonly jumps: number;
@@ -73,10 +73,13 @@ async function runSoak(options: SoakOptions, io: Io): Promise<ExitStatus> {
   if (options.state !== undefined) saveState(options.state, state);
   const seconds = (systemClock.now() - start) / 1000;
   const [first] = state.violations.first;
-  const smallest = first && !io.signal.aborted ? await smallestOf(first, options, io) : null;
+  const again = first ? commandOf(options, first) : null;
+  const smallest =
+    first && again && !io.signal.aborted
+      ? await smallestOf(first.number, options, { stub: interpretedStub() }, io, again)
+      : null;
   if (options.json) io.out(jsonText({ ...state, seconds: Math.round(seconds), smallest }));
-  else
-    io.out(soakText(state, { seconds, smallest, again: first ? commandOf(options, first) : null }, io.style));
+  else io.out(soakText(state, { seconds, smallest, again }, io.style));
   if (io.signal.aborted) {
     const how = options.state === undefined ? 'with --state FILE it could go on' : 'the same command goes on';
     io.err(`shootdown: stopped after ${state.jumps.all} of ${options.jumps} jumps; ${how}\n`);
@@ -111,38 +114,21 @@ function commandOf(
   return `shootdown sim soak --seed ${seed} --functions ${functions} --policy ${policy} --replay ${number}`;
 }
 
-async function smallestOf(
-  { number }: Pick<SoakViolation, 'number'>,
-  settings: SoakSettings,
-  io: Io,
-): Promise<SoakCase> {
-  const stub = interpretedStub();
-  let tried = 0;
-  return shrinkCase(drawCase(settings, number), {
-    signal: io.signal,
-    shows: async (candidate) => {
-      io.status(`making it smaller: ${++tried} tried, ${candidate.machine.functions.length} functions`);
-      await turn();
-      const { jumps } = await playCase(candidate, { stub });
-      return jumps.some(({ violations }) => violations.length > 0);
-    },
-  });
-}
-
 async function replay(number: number, options: SoakOptions, io: Io): Promise<ExitStatus> {
   const drawn = drawCase(options, number);
   const { jumps } = await playCase(drawn, { stub: interpretedStub() });
   const jump = jumps.findIndex(({ violations }) => violations.length > 0);
   const violation = jump < 0 ? null : { number, jump, what: [...(jumps[jump]?.violations ?? [])] };
-  const smallest = violation === null ? null : await smallestOf(violation, options, io);
   const again = commandOf(options, { number });
+  const smallest =
+    violation === null ? null : await smallestOf(number, options, { stub: interpretedStub() }, io, again);
   if (options.json) {
     io.out(jsonText({ schema: 'shootdown.sim-replay/1', number, case: drawn, jumps, violation, smallest }));
   } else {
     const verdicts = jumps.map(({ path, verdict }) => `${path}: ${verdict}`).join(', ');
     io.out(`Case ${number}, ${drawn.machine.functions.length} functions: ${verdicts}\n`);
     if (violation) io.out(`${violationText(violation, again)}\n`);
-    if (smallest) io.out(`The smallest machine that still shows it:\n${jsonText(smallest)}`);
+    if (smallest) io.out(`${smallestText(smallest, io.style)}\n`);
   }
   return violation === null ? EXIT.clean : EXIT.findings;
 }
