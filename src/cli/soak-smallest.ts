@@ -1,3 +1,4 @@
+import { systemClock } from '../host/clock.js';
 import { defaultPolicy } from '../quiesce/default-policy.js';
 import type { JumpVerdict } from '../sim/jump-result.js';
 import { parseScenario } from '../sim/scenario.js';
@@ -19,6 +20,8 @@ export interface Smallest {
 }
 
 const MODE = 0o644;
+/** A case that is still large by then is shown as it is. */
+const SHRINK_MS = 60_000;
 
 /** Makes a case smaller while it still has a violation, and writes what is left into the current folder. */
 export async function smallestOf(
@@ -29,9 +32,10 @@ export async function smallestOf(
   again: string,
 ): Promise<Smallest> {
   let tried = 0;
+  const until = systemClock.now() + SHRINK_MS;
   const play = (candidate: SoakCase) => playCase(candidate, stub ? { stub } : {});
   const smallest = await shrinkCase(drawCase(settings, number), {
-    signal: io.signal,
+    enough: () => io.signal.aborted || systemClock.now() > until,
     shows: async (candidate) => {
       io.status(`making it smaller: ${++tried} tried, ${candidate.machine.functions.length} functions`);
       await turn();

@@ -92,7 +92,7 @@ describe('the drain checker', () => {
   const send = (machine: SimMachine, count: number) => {
     for (const address of freePages(machine, count)) {
       machine.bus.write(functionAt(machine, BELOW), address, 4);
-      machine.tick();
+      machine.run(1);
     }
   };
 

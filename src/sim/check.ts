@@ -46,7 +46,7 @@ export class GateChecker {
   }
 
   #observe(event: SimEvent): void {
-    if (this.#boots !== this.#machine.boots) this.#afresh();
+    if (this.#stillBooting()) return;
     switch (event.kind) {
       case 'config-write':
         this.#look(event.slot);
@@ -102,10 +102,15 @@ export class GateChecker {
     }
   }
 
-  #afresh(): void {
-    this.#boots = this.#machine.boots;
+  /** What a power-on sets up is no configuration write: once its tick is over, all is looked at afresh. */
+  #stillBooting(): boolean {
+    const { boots, bootedAt, now } = this.#machine;
+    if (this.#boots === boots) return false;
+    if (now === bootedAt) return true;
+    this.#boots = boots;
     this.#off.clear();
     for (const slot of this.#above.keys()) this.#look(slot);
+    return false;
   }
 }
 

@@ -2,7 +2,7 @@ import type { Slot } from '../pci/slot.js';
 import type { Owner } from './memory.js';
 
 /** Who wrote to configuration space. */
-export type Writer = 'host' | 'stub' | 'old-kernel' | 'next-kernel' | 'firmware';
+export type Writer = 'host' | 'stub' | 'old-kernel' | 'next-kernel';
 
 interface At {
   readonly tick: number;

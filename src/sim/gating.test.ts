@@ -119,12 +119,12 @@ describe('transactions pending', () => {
     const machine = createMachine(server());
     const gpu = slot('01:00.0');
     let ticks = 0;
-    while (!pending(machine, gpu) && ticks++ < 100) machine.tick();
+    while (!pending(machine, gpu) && ticks++ < 100) machine.run(1);
     expect(pending(machine, gpu)).toBe(true);
     await setMaster(machine, gpu, false);
     machine.run(10);
     for (let i = 0; i < 200; i++) {
-      machine.tick();
+      machine.run(1);
       expect(pending(machine, gpu)).toBe(false);
     }
   });

@@ -9,7 +9,6 @@ const WRITERS: Readonly<Record<Writer, string>> = {
   stub: 'the stub',
   'old-kernel': 'the old kernel',
   'next-kernel': 'the next kernel',
-  firmware: 'firmware',
 };
 
 const REGIONS: Readonly<Record<Region, string>> = {

@@ -16,8 +16,8 @@ import type { JumpOptions } from './jump-options.js';
 import type { JumpResult } from './jump-result.js';
 import { bootOldKernel } from './kernel/boot-old.js';
 import type { Kernel } from './kernel/kernel.js';
-import { Memory, type PageRange } from './memory.js';
-import { type MemoryMap, memoryMap, oldKernelPages } from './memory-map.js';
+import { Memory } from './memory.js';
+import { type MemoryMap, memoryMap } from './memory-map.js';
 import { PLATFORMS, type PlatformRules } from './platform.js';
 import { Processor } from './processor.js';
 import { Random } from './random.js';
@@ -52,6 +52,8 @@ export class SimMachine {
   readonly memory: Memory;
   /** How often the power came on. */
   boots = 0;
+  /** The tick of the last of these. */
+  bootedAt = 0;
   /** What is drawn between this power-on and the next. */
   bootRandom: Random;
   /** In slot order. */
@@ -93,25 +95,11 @@ export class SimMachine {
     return this.schedule.now;
   }
 
-  /** The region reserved for a capture kernel. */
-  get capture(): PageRange {
-    return this.map.capture;
-  }
-
-  /** How many pages a kernel uses for itself once it has run for a while. */
-  get oldKernelPages(): number {
-    return oldKernelPages(this.functions.size);
-  }
-
   /** Lets time pass. Throws `Hang` once the processor has stopped; time stands still from then on. */
   run(ticks: number): void {
     this.cpu.check();
     this.schedule.runTo(this.now + ticks);
     this.cpu.check();
-  }
-
-  tick(): void {
-    this.run(1);
   }
 
   /** Time goes on while configuration space is accessed. */
@@ -173,12 +161,13 @@ export class SimMachine {
 
   #powerOn(): void {
     this.bootRandom = this.random.fork(`power-on ${++this.boots}`);
+    this.bootedAt = this.now;
     this.iommu = this.rules.iommu && new Iommu(this.rules.iommu);
     for (const fn of this.functions.values()) {
       fn.onIntx = (changed) => this.interrupts.wireChanged(changed);
       if (fn.device) fn.engine = new Engine(this, fn, fn.device, this.bootRandom.fork(fn.slot));
     }
-    this.memory.ownRange(this.capture, 'capture');
+    this.memory.ownRange(this.map.capture, 'capture');
     this.kernel = bootOldKernel(this);
     this.run(WARM_UP_TICKS);
     armFaults(this.functions, this.#faults);

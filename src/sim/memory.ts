@@ -1,7 +1,7 @@
 import { mix } from './random.js';
 
 /** Whom a page serves. Pages change owner at the jump. */
-export const OWNERS = [
+const OWNERS = [
   'free',
   'firmware', // kept from every kernel by the memory map
   'preserved', // handed on from kernel to kernel, with the DMA of a function that is wanted

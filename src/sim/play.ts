@@ -6,7 +6,7 @@ import type { Era, Faults } from './description.js';
 import { falseClaims } from './false-claims.js';
 import type { SimFunction } from './function.js';
 import { JumpLog } from './jump-log.js';
-import type { JumpOptions } from './jump-options.js';
+import type { JumpHooks, JumpOptions } from './jump-options.js';
 import type { JumpResult } from './jump-result.js';
 import type { SimMachine } from './machine.js';
 import { performBetween } from './policies/between.js';
@@ -14,9 +14,7 @@ import { jumpPolicy, OURS } from './policies/index.js';
 import type { Claims, StubRunner } from './policies/policy.js';
 import type { PolicyName } from './policy-names.js';
 
-export interface PlayOptions extends Pick<JumpOptions, 'path' | 'load' | 'crashCpu' | 'ticks' | 'drivers'> {
-  readonly cpus?: number;
-  readonly reboot?: boolean;
+export interface PlayOptions extends Omit<JumpOptions, keyof JumpHooks> {
   /** What ours goes by. Default: the policy that ships. */
   readonly policy?: Policy;
   /** What runs between the kernels for ours. Default: `perform`. */

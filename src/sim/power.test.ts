@@ -235,7 +235,7 @@ describe('a machine', () => {
     const watched = createMachine(profile('server'), { seed: 9 });
     for (let i = 0; i < 200; i++) {
       quiet.run(5);
-      for (let t = 0; t < 5; t++) watched.tick();
+      for (let t = 0; t < 5; t++) watched.run(1);
     }
     expect(watched.now).toBe(quiet.now);
     expect(watched.schedule.happened).toBe(quiet.schedule.happened);

@@ -4,7 +4,7 @@ import { TICKS_PER_MS } from './machine.js';
 import type { Expectation } from './scenario-data.js';
 
 /** Functions that had a part in what went wrong, in slot order. */
-export function involvedSlots(result: JumpResult): readonly Slot[] {
+function involvedSlots(result: JumpResult): readonly Slot[] {
   const slots = [
     ...(result.stuckOn?.slots ?? []).map((text) => parseSlot(text)),
     ...[...result.corrupted, ...(result.dump?.torn ?? [])].flatMap(({ writers }) =>

@@ -63,7 +63,7 @@ function functionOf(data: FunctionData): FunctionDescription {
 
 type MemoryData = NonNullable<ScenarioData['machine']['memory']>;
 
-export function memoryOf(memory: MemoryData): MemoryMap {
+function memoryOf(memory: MemoryData): MemoryMap {
   return {
     ram: memory.ram.map(rangeOf),
     capture: rangeOf(memory.capture),

@@ -6,7 +6,8 @@ import type { SoakCase, SoakJump } from './soak-case.js';
 export interface ShrinkOptions {
   /** True where the case still shows what is looked for. */
   readonly shows: (candidate: SoakCase) => Promise<boolean>;
-  readonly signal?: AbortSignal;
+  /** True ends it early, with what was found by then. */
+  readonly enough?: () => boolean;
   /** Cases that are tried, at most. Default 2000. */
   readonly tries?: number;
 }
@@ -17,18 +18,18 @@ export interface ShrinkOptions {
  */
 export async function shrinkCase(
   from: SoakCase,
-  { shows, signal, tries = 2000 }: ShrinkOptions,
+  { shows, enough = () => false, tries = 2000 }: ShrinkOptions,
 ): Promise<SoakCase> {
   let left = tries;
   let best = from;
   const attempt = async (candidate: SoakCase): Promise<boolean> => {
-    if (left <= 0 || signal?.aborted) return false;
+    if (left <= 0 || enough()) return false;
     left--;
     if (!(await shows(candidate))) return false;
     best = candidate;
     return true;
   };
-  for (let smaller = true; smaller && left > 0 && !signal?.aborted; ) {
+  for (let smaller = true; smaller && left > 0 && !enough(); ) {
     smaller = false;
     for (let at = best.jumps.length - 2; at >= 0; at--)
       if (await attempt({ ...best, jumps: best.jumps.filter((_, i) => i !== at) })) smaller = true;

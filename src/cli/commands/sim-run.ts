@@ -167,6 +167,6 @@ function runJson(played: ScenarioRun, events: readonly SimEvent[] | null): objec
   };
 }
 
-export function colored(verdict: string, style: Style): string {
+function colored(verdict: string, style: Style): string {
   return verdict === 'clean' ? style.green(verdict) : style.red(verdict);
 }

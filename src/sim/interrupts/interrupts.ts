@@ -118,7 +118,6 @@ export class Interrupts {
 
   #enter(kernel: Kernel, line: number): void {
     if (this.#kernel !== kernel || !this.localApic.take(line)) return;
-    kernel.irqs.entered(line);
     this.#in(SERVICE_TICKS, () => this.#service(kernel, line));
   }
 
@@ -126,17 +125,16 @@ export class Interrupts {
     if (this.#kernel !== kernel) return;
     const handled = kernel.handleLine(line);
     if (handled || this.controller.pulled(line).length === 0) {
-      this.#finish(kernel, line, 1, handled);
+      this.#finish(line, 1, handled);
       return;
     }
     this.#in(STORM_TICKS, () => {
-      if (this.#kernel === kernel) this.#finish(kernel, line, STORM_TICKS * STORM_PER_TICK, false);
+      if (this.#kernel === kernel) this.#finish(line, STORM_TICKS * STORM_PER_TICK, false);
     });
   }
 
-  #finish(kernel: Kernel, line: number, interrupts: number, handled: boolean): void {
+  #finish(line: number, interrupts: number, handled: boolean): void {
     if (!handled) this.unclaimed += interrupts;
-    kernel.irqs.left(line);
     this.localApic.finish(line);
     if (this.nobodyCared.note(line, interrupts, handled)) this.#giveUp(line);
     this.controller.end(line);

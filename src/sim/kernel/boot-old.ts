@@ -1,6 +1,7 @@
 import * as regs from '../../pci/regs.js';
 import type { SimFunction } from '../function.js';
 import type { SimMachine } from '../machine.js';
+import { oldKernelPages } from '../memory-map.js';
 import { PageAllocator } from '../page-allocator.js';
 import { Kernel } from './kernel.js';
 
@@ -12,7 +13,7 @@ const PENDING_TABLE_PAGES = 64;
 export function bootOldKernel(machine: SimMachine): Kernel {
   const { memory, interrupts } = machine;
   const allocator = new PageAllocator(memory, machine.bootRandom.fork('old-kernel'), memory.banks);
-  const own = allocator.takeMany(machine.oldKernelPages, 'old-kernel');
+  const own = allocator.takeMany(oldKernelPages(machine.functions.size), 'old-kernel');
   for (const page of own) memory.fill(page, page);
   if (machine.rules.pendingTables) {
     interrupts.pendingTable = allocator.takeMany(PENDING_TABLE_PAGES, 'old-kernel');

@@ -8,7 +8,6 @@ export type Irq = number | Slot;
 
 /** What a kind of interrupt controller does for an interrupt; Linux of 2006 has one of these for each kind. */
 export interface IrqHandler {
-  readonly typeName: 'IO-APIC-level' | 'IO-SAPIC-level' | 'PCI-MSI' | 'edge';
   disable(): void;
   /** `cpu`: the processor that this runs on. */
   end(cpu: number): void;
@@ -21,11 +20,10 @@ export interface IrqDesc {
   readonly handler: IrqHandler;
   /** How many times it was disabled. */
   depth: number;
-  inProgress: boolean;
 }
 
 /** Edge interrupts are acknowledged when they come in; to disable them means not to call their handler. */
-const EDGE: IrqHandler = { typeName: 'edge', disable: () => {}, end: () => {} };
+const EDGE: IrqHandler = { disable: () => {}, end: () => {} };
 
 /** The interrupts of one kernel. */
 export class IrqTable {
@@ -80,21 +78,11 @@ export class IrqTable {
     return this.#descs.get(irq) ?? null;
   }
 
-  entered(line: number): void {
-    const desc = this.#descs.get(line);
-    if (desc) desc.inProgress = true;
-  }
-
-  left(line: number): void {
-    const desc = this.#descs.get(line);
-    if (desc) desc.inProgress = false;
-  }
-
   #desc(irq: Irq, kind: 'timer' | 'device'): IrqDesc {
     const known = this.#descs.get(irq);
     if (known) return known;
     const handler = kind === 'timer' ? EDGE : this.#handler(irq);
-    const desc: IrqDesc = { irq, actions: new Set(), handler, depth: 0, inProgress: false };
+    const desc: IrqDesc = { irq, actions: new Set(), handler, depth: 0 };
     this.#descs.set(irq, desc);
     return desc;
   }
@@ -106,15 +94,15 @@ export class IrqTable {
   #handler(irq: Irq): IrqHandler {
     const { interrupts, rules } = this.#machine;
     const endLocal = (cpu: number) => void interrupts.endOfInterrupt(cpu);
-    if (typeof irq !== 'number') return { typeName: 'PCI-MSI', disable: () => {}, end: endLocal };
+    if (typeof irq !== 'number') return { disable: () => {}, end: endLocal };
     const disable = () => interrupts.controller.mask(irq);
-    if (rules.interruptController === 'io-apic') return { typeName: 'IO-APIC-level', disable, end: endLocal };
-    return { typeName: 'IO-SAPIC-level', disable, end: () => interrupts.controller.end(irq) };
+    if (rules.interruptController === 'io-apic') return { disable, end: endLocal };
+    return { disable, end: () => interrupts.controller.end(irq) };
   }
 }
 
 /** What a function would interrupt by now; `null` if it has neither messages on nor a wire. */
-export function irqOf(fn: SimFunction): Irq | null {
+function irqOf(fn: SimFunction): Irq | null {
   if (fn.messages !== null) return fn.slot;
   const { pin, line } = fn.description;
   return pin && line !== undefined ? lineOf(fn) : null;

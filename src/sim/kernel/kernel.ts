@@ -77,11 +77,6 @@ export class Kernel {
     return this.#holders.get(page) ?? null;
   }
 
-  /** It has handled an interrupt of the function since it was bound. */
-  serves(fn: SimFunction): boolean {
-    return this.#served.has(fn);
-  }
-
   /**
    * A driver's probe: enables the function and the bridges above, lets it master the bus, resets the device through
    * its registers and gives it new rings, in the order of most drivers. Why it did not, or `null`.

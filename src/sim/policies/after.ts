@@ -10,7 +10,7 @@ export const after: JumpPolicy = {
   hooks: (context) => ({ clearsBusMasters: true, ...initramfsHook(context) }),
 };
 
-export function initramfsHook({ machine, policy, record }: PolicyContext): JumpHooks {
+function initramfsHook({ machine, policy, record }: PolicyContext): JumpHooks {
   return {
     after: async () => {
       const { clock, host } = machine;

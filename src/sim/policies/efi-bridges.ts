@@ -1,4 +1,3 @@
-import { setBusMaster } from './command.js';
 import type { JumpPolicy } from './policy.js';
 
 /** As efi=disable_early_pci_dma does before ExitBootServices, here as the old kernel's last act. */
@@ -6,8 +5,8 @@ export const efiBridges: JumpPolicy = {
   name: 'efi-bridges',
   title: 'clears BME of every PCI-to-PCI bridge and of nothing else, as Linux can do before it leaves EFI',
   hooks: () => ({
-    lastAct: (machine) => {
-      for (const fn of machine.functions.values()) if (fn.isBridge) setBusMaster(machine, fn, false);
+    lastAct: (machine, kernel) => {
+      for (const fn of machine.functions.values()) if (fn.isBridge) kernel.registers.busMaster(fn, false);
     },
   }),
 };

@@ -1,4 +1,3 @@
-import { setBusMaster } from './command.js';
 import type { JumpPolicy } from './policy.js';
 
 /** As proposed for Xen in 2011: every function in the order of its address, root ports before what is below them. */
@@ -9,8 +8,8 @@ export const xen2011: JumpPolicy = {
     path === 'normal'
       ? {}
       : {
-          lastAct: (machine) => {
-            for (const fn of machine.functions.values()) setBusMaster(machine, fn, false);
+          lastAct: (machine, kernel) => {
+            for (const fn of machine.functions.values()) kernel.registers.busMaster(fn, false);
           },
         },
 };
