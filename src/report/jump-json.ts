@@ -77,7 +77,7 @@ export function eventText(event: SimEvent): string {
     case 'bound':
       return event.problem === null
         ? `${event.driver} is bound`
-        : `${event.driver} is not bound: ${event.problem}`;
+        : `${event.driver} is not bound: ${event.problem.why}`;
     case 'served':
       return 'is served';
     case 'hung':

@@ -42,7 +42,7 @@ export class Errors {
     const slots = finder === cause ? [slot] : [slot, cause.slot];
     const words = WORDS[what](slot, cause.slot);
     if (reaction === 'nmi') cpu.nmi(`an NMI from firmware: ${words}`, slots);
-    else if (reaction === 'hang') cpu.hang(`firmware that stops the machine: ${words}`, slots);
+    else if (reaction === 'hang') cpu.hang('error', `firmware that stops the machine: ${words}`, slots);
     else kernel?.burden(LOG_TICKS, 'errors', slots);
   }
 

@@ -24,6 +24,16 @@ export interface DmaEvent extends At {
   readonly faulted: boolean;
 }
 
+/** Why a driver does not take a function: for a program, and in words. */
+export interface BindProblem {
+  readonly cause:
+    | 'not-found'
+    | 'wedged' // until its power goes off and on
+    | 'busy' // it still works for somebody else
+    | 'no-vector';
+  readonly why: string;
+}
+
 /** Something that happened in the machine, for those who watch it from outside. */
 export type SimEvent =
   | DmaEvent
@@ -70,7 +80,7 @@ export type SimEvent =
       readonly slot: Slot;
       readonly driver: string;
       /** Why not; `null` if it is. */
-      readonly problem: string | null;
+      readonly problem: BindProblem | null;
     })
   /** A device of the kernel's was served: data or an interrupt of it arrived. Told once a function and kernel. */
   | (At & { readonly kind: 'served'; readonly slot: Slot })

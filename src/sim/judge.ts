@@ -26,7 +26,7 @@ export interface Evidence {
   readonly dump: DumpSaver | null;
   readonly reached: Stage;
   /** What stopped it, as words after "stuck on"; `hung`: it was the processor, not a check that failed. */
-  readonly stuckOn: { readonly on: string; readonly slots: readonly string[]; readonly hung: boolean } | null;
+  readonly stuckOn: JumpResult['stuckOn'];
   /** Functions that the next kernel has a driver for. */
   readonly expected: readonly SimFunction[];
   /** Pages of the next kernel that were found broken when it looked, before it reused them. */
@@ -45,7 +45,7 @@ export function judge(evidence: Evidence): JumpResult {
   const lost = lostDevices(evidence);
   const wantedLost = lostWanted(evidence);
   const found: Readonly<Record<Exclude<JumpVerdict, 'clean'>, boolean>> = {
-    hung: stuckOn?.hung ?? false,
+    hung: stuckOn !== null && stuckOn.cause !== 'not-as-loaded',
     corrupted: corrupted.length > 0 || (dump?.torn.length ?? 0) > 0,
     'irq-storm': watch.storms.length > 0,
     'device-lost': lost.length > 0,
@@ -59,7 +59,7 @@ export function judge(evidence: Evidence): JumpResult {
     verdict: verdicts[0] ?? 'clean',
     verdicts: verdicts.length > 0 ? verdicts : ['clean'],
     reached: evidence.reached,
-    stuckOn: stuckOn && { on: stuckOn.on, slots: stuckOn.slots },
+    stuckOn: stuckOn && { on: stuckOn.on, slots: stuckOn.slots, cause: stuckOn.cause },
     writes,
     refused,
     corrupted,
@@ -101,20 +101,23 @@ function lostDevices({ machine, watch, expected, runningTick }: Evidence): LostD
   const disabled = machine.interrupts.nobodyCared.disabled;
   for (const fn of expected) {
     if (fellOff(fn)) continue;
-    const why = problemOf(fn, watch, disabled);
-    if (why !== null) lost.push({ slot: fn.slot, driver: fn.description.driver?.name ?? '', why });
+    const problem = problemOf(fn, watch, disabled);
+    if (problem) lost.push({ slot: fn.slot, driver: fn.description.driver?.name ?? '', ...problem });
   }
   return lost;
 }
 
-function problemOf(fn: SimFunction, watch: JumpWatch, disabled: ReadonlySet<number>): string | null {
+type Problem = Pick<LostDevice, 'cause' | 'why'>;
+
+function problemOf(fn: SimFunction, watch: JumpWatch, disabled: ReadonlySet<number>): Problem | null {
   const problem = watch.bound.get(fn.slot);
-  if (problem === undefined) return 'no driver was tried';
+  if (problem === undefined) return { cause: 'not-tried', why: 'no driver was tried' };
   if (problem !== null) return problem;
   if (!fn.device || isPort(fn)) return null;
   if (fn.messages === null && fn.description.pin && disabled.has(lineOf(fn)))
-    return `interrupt line ${lineOf(fn)} was given up`;
-  return watch.served.has(fn.slot) ? null : 'no interrupt of it was ever handled';
+    return { cause: 'line-given-up', why: `interrupt line ${lineOf(fn)} was given up` };
+  if (watch.served.has(fn.slot)) return null;
+  return { cause: 'never-served', why: 'no interrupt of it was ever handled' };
 }
 
 /** What has left the bus, or is below what has, no jump could have brought back. */

@@ -1,5 +1,7 @@
 import type { Slot } from '../pci/slot.js';
 import type { JumpPath } from '../quiesce/findings.js';
+import type { HangCause } from './cpu.js';
+import type { BindProblem } from './events.js';
 import type { Owner } from './memory.js';
 
 /** How far a jump came, in order. */
@@ -83,6 +85,8 @@ export interface IrqStorm {
 export interface LostDevice {
   readonly slot: Slot;
   readonly driver: string;
+  readonly cause: BindProblem['cause'] | 'not-tried' | 'line-given-up' | 'never-served';
+  /** The cause in words. */
   readonly why: string;
 }
 
@@ -104,7 +108,11 @@ export interface JumpResult {
   readonly verdicts: readonly JumpVerdict[];
   readonly reached: Stage;
   /** What stopped it there; `null` if it ran to its end. `slots` are functions that had a part in it. */
-  readonly stuckOn: { readonly on: string; readonly slots: readonly string[] } | null;
+  readonly stuckOn: {
+    readonly on: string;
+    readonly slots: readonly string[];
+    readonly cause: HangCause | 'not-as-loaded';
+  } | null;
   readonly writes: readonly StrayWrite[];
   readonly refused: readonly RefusedWrites[];
   readonly corrupted: readonly CorruptedPage[];

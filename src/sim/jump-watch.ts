@@ -1,5 +1,5 @@
 import { hex, type Slot } from '../pci/slot.js';
-import type { SimEvent } from './events.js';
+import type { BindProblem, SimEvent } from './events.js';
 import type { SimFunction } from './function.js';
 import type {
   CorruptedPage,
@@ -36,7 +36,7 @@ export class JumpWatch {
   readonly storms: IrqStorm[] = [];
   readonly timeline: TimelineEntry[] = [];
   /** Why a driver of the next kernel could not be bound, or `null` if it was. */
-  readonly bound = new Map<Slot, string | null>();
+  readonly bound = new Map<Slot, BindProblem | null>();
   /** Functions that the next kernel served. */
   readonly served = new Set<Slot>();
   /** Of functions whose DMA is wanted, when they sent the last write that landed. */
@@ -237,7 +237,11 @@ export class JumpWatch {
     const { tick, slot, driver, problem } = event;
     if (!this.#booted) return;
     this.bound.set(slot, problem);
-    this.#say(tick, slot, problem === null ? `${driver} is bound` : `${driver} cannot be bound: ${problem}`);
+    this.#say(
+      tick,
+      slot,
+      problem === null ? `${driver} is bound` : `${driver} cannot be bound: ${problem.why}`,
+    );
   }
 
   /** Most of what happens happens again and again: the words are made only for the first time. */

@@ -245,7 +245,7 @@ describe('one jump after another', () => {
     await expect(machine.jump(linux)).rejects.toMatchObject({ code: 'unsupported' });
     machine.powerCycle();
     expect((await machine.jump({ ...linux, ticks: 1 })).reached).toBe('running');
-    machine.cpu.hang('a test', []);
+    machine.cpu.hang('timer', 'a test', []);
     await expect(machine.jump(linux)).rejects.toMatchObject({ code: 'unsupported' });
     machine.powerCycle();
     expect((await machine.jump({ ...linux, ticks: 1 })).reached).toBe('running');

@@ -70,7 +70,7 @@ class Jump {
   readonly #startTick: number;
   #dump: DumpSaver | null = null;
   #reached: Stage = 'before';
-  #stuckOn: { on: string; slots: readonly string[]; hung: boolean } | null = null;
+  #stuckOn: JumpResult['stuckOn'] = null;
   #jumpTick: number | null = null;
   #runningTick: number | null = null;
   #rebooted = false;
@@ -111,7 +111,7 @@ class Jump {
       await this.#whole();
     } catch (error) {
       if (!(error instanceof Hang)) throw error;
-      this.#stuckOn = { on: error.on, slots: error.slots, hung: true };
+      this.#stuckOn = { on: error.on, slots: error.slots, cause: error.kind };
     }
     return this.#result();
   }
@@ -274,7 +274,7 @@ class Jump {
     const broken = regions.filter((region) => this.#note(region) > 0);
     if (broken.length === 0) return true;
     const on = `${stage}: ${broken.join(' and ')} not as loaded`;
-    this.#stuckOn = { on, slots: [], hung: false };
+    this.#stuckOn = { on, slots: [], cause: 'not-as-loaded' };
     this.#say(`stuck on ${on}`);
     return false;
   }

@@ -32,7 +32,7 @@ describe('a power cycle', () => {
     const busy = machine.busy();
     for (const slot of machine.functions.keys()) await machine.host.write(slot, regs.PCI_COMMAND, 2, 0);
     machine.functions.get(NIC)?.vanish();
-    machine.cpu.hang('a test', []);
+    machine.cpu.hang('timer', 'a test', []);
     expect(() => machine.run(1)).toThrow(Hang);
     machine.powerCycle();
     expect(machine.busy()).toEqual(busy);

@@ -39,8 +39,8 @@ describe('what stops it', () => {
     const machine = quietMachine();
     const told: string[] = [];
     machine.observe((event) => event.kind === 'hung' && told.push(event.on));
-    machine.cpu.hang('this', ['a']);
-    machine.cpu.hang('that', ['b']);
+    machine.cpu.hang('timer', 'this', ['a']);
+    machine.cpu.hang('timer', 'that', ['b']);
     expect(machine.cpu.stuck).toEqual({ on: 'this', slots: ['a'] });
     expect(told).toEqual(['this']);
     machine.powerCycle();

@@ -1,4 +1,4 @@
-import { Hang } from './cpu.js';
+import { Hang, type HangCause } from './cpu.js';
 import type { SimFunction } from './function.js';
 import type { SimMachine } from './machine.js';
 
@@ -6,6 +6,7 @@ import type { SimMachine } from './machine.js';
 export interface Stuck {
   readonly on: string;
   readonly slots: readonly string[];
+  readonly cause: HangCause;
 }
 
 /** The processor, as far as the bus can stop it. */
@@ -25,20 +26,20 @@ export class Processor {
   }
 
   nmi(on: string, slots: readonly string[]): void {
-    if (this.onNmi === 'fatal') this.hang(on, slots);
+    if (this.onNmi === 'fatal') this.hang('error', on, slots);
   }
 
   /** It stops here: `machine.run` throws at this tick, and so does `check`. Only the first reason counts. */
-  hang(on: string, slots: readonly string[] = []): void {
+  hang(cause: HangCause, on: string, slots: readonly string[] = []): void {
     if (this.#stuck) return;
-    this.#stuck = { on, slots };
+    this.#stuck = { on, slots, cause };
     this.#machine.schedule.stop();
     this.#machine.emit({ kind: 'hung', tick: this.#machine.now, on, slots });
   }
 
   /** Throws `Hang` if it is stuck. */
   check(): void {
-    if (this.#stuck) throw new Hang(this.#stuck.on, this.#stuck.slots);
+    if (this.#stuck) throw new Hang(this.#stuck);
   }
 
   /**
@@ -49,7 +50,10 @@ export class Processor {
     this.check();
     const { rootPort } = fn;
     if (this.#machine.rules.rootPortGatesMmio && rootPort?.alive && !rootPort.busMaster && rootPort !== fn) {
-      this.hang(`an access to ${fn.slot}, which ${rootPort.slot} does not forward`, [rootPort.slot, fn.slot]);
+      this.hang('access-refused', `an access to ${fn.slot}, which ${rootPort.slot} does not forward`, [
+        rootPort.slot,
+        fn.slot,
+      ]);
       this.check();
     }
     return fn.alive && fn.inD0;

@@ -3,7 +3,7 @@ import type { Slot } from '../pci/slot.js';
 import type { FunctionResult } from '../quiesce/journal.js';
 import type { Writer } from './events.js';
 import { JumpLog } from './jump-log.js';
-import type { JumpResult } from './jump-result.js';
+import type { JumpResult, LostDevice } from './jump-result.js';
 import type { PlayedJump } from './play.js';
 import { judgeOurs } from './violations.js';
 
@@ -143,7 +143,7 @@ describe('what is held against ours', () => {
       verdict: 'hung',
       verdicts: ['hung'],
       reached: 'reboot',
-      stuckOn: { on: 'an NMI', slots: [PORT, CARD] },
+      stuckOn: { cause: 'error', on: 'an NMI', slots: [PORT, CARD] },
     } as const;
     const live = [{ ...gated, verdict: 'live', outcome: 'exempt' }] as const;
     const byKernel = [[PORT, 200, 'next-kernel', 6, 2]] as const;
@@ -161,24 +161,24 @@ describe('what is held against ours', () => {
         commands: byKernel.map(([slot]) => [slot, 60, 'old-kernel', 6, 2] as const),
       }).violations,
     ).toEqual([]);
-    expect(judged({ result: { ...result, stuckOn: { on: 'the timer', slots: [] } } }).excuses).toEqual(
-      new Set(['platform']),
-    );
+    expect(
+      judged({ result: { ...result, stuckOn: { cause: 'timer', on: 'the timer', slots: [] } } }).excuses,
+    ).toEqual(new Set(['platform']));
   });
 
   it('a device lost by its gating, not by a kernel’s', () => {
-    const result = (why: string) =>
+    const result = (cause: LostDevice['cause']) =>
       ({
         verdict: 'device-lost',
         verdicts: ['device-lost'],
-        lost: [{ slot: CARD, driver: 'ahci', why }],
+        lost: [{ slot: CARD, driver: 'ahci', cause, why: 'so' }],
       }) as const;
-    const cut = result('bus mastering was cut under 4 disk commands: it answers no soft reset any more');
+    const cut = result('wedged');
     expect(judged({ result: cut, claims: [gated], commands: [GATE] }).violations).toHaveLength(1);
     expect(judged({ result: cut, claims: [gated] }).excuses).toEqual(new Set(['kernel-did-it']));
     const first = [CARD, 40, 'old-kernel', 0x0406, 0x0402] as const;
     expect(judged({ result: cut, claims: [gated], commands: [first] }).violations).toEqual([]);
-    const busy = result('it still works for somebody else');
+    const busy = result('busy');
     expect(judged({ result: busy, claims: [gated], commands: [GATE] }).excuses).toEqual(
       new Set(['driver-wants-idle']),
     );
@@ -186,25 +186,27 @@ describe('what is held against ours', () => {
   });
 
   it('not what the platform, or a kernel of another time, does', () => {
-    const result = (why: string) =>
+    const result = (cause: LostDevice['cause']) =>
       ({
         verdict: 'device-lost',
         verdicts: ['device-lost'],
-        lost: [{ slot: CARD, driver: 'e1000', why }],
+        lost: [{ slot: CARD, driver: 'e1000', cause, why: 'so' }],
       }) as const;
     const claims = { claims: [gated], commands: [GATE] };
-    const silent = result('no interrupt of it was ever handled');
+    const silent = result('never-served');
     expect(judged({ result: silent, ...claims }).violations).toHaveLength(1);
     expect(judged({ result: silent, ...claims, more: { era: '2006' } }).excuses).toEqual(
       new Set(['remote-irr']),
     );
-    expect(judged({ result: result('no interrupt vector is left'), ...claims }).excuses).toEqual(
-      new Set(['platform']),
-    );
+    expect(judged({ result: result('no-vector'), ...claims }).excuses).toEqual(new Set(['platform']));
     const access = {
       verdict: 'hung',
       verdicts: ['hung'],
-      stuckOn: { on: `an access to ${CARD}, which ${PORT} does not forward`, slots: [PORT, CARD] },
+      stuckOn: {
+        cause: 'access-refused',
+        on: `an access to ${CARD}, which ${PORT} does not forward`,
+        slots: [PORT, CARD],
+      },
     } as const;
     const closed = (by: Writer) => [[PORT, 120, by, 6, 2]] as const;
     expect(judged({ result: access, commands: closed('next-kernel') }).excuses).toEqual(

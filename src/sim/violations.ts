@@ -2,7 +2,7 @@ import { parseSlot, type Slot, slotParts } from '../pci/slot.js';
 import type { FunctionResult } from '../quiesce/journal.js';
 import type { Place } from '../quiesce/policy.js';
 import type { Faults } from './description.js';
-import type { JumpResult, Stage } from './jump-result.js';
+import type { JumpResult, LostDevice, Stage } from './jump-result.js';
 import type { PlaceRecord, PlayedJump } from './play.js';
 
 // What a soak holds ours to: no harm by a function that the record says is stopped or that it does not mention, once
@@ -71,9 +71,9 @@ class Judge {
     const { storms, lost, faults, wantedLost, corrupted } = this.#result;
     for (const { line, slots, tick } of storms) {
       if (slots.length === 0) this.#violations.push(`line ${line} was given up, and nobody had asserted it`);
-      for (const slot of slots) this.#blame(slot, tick, `asserts line ${line}, which is given up`);
+      for (const slot of slots) this.#blame(slot, tick, `asserts line ${line}, which is given up`, 'line');
     }
-    for (const { slot, driver, why } of lost) this.#lost(slot, driver, why);
+    for (const one of lost) this.#lost(one);
     for (const { slot } of faults)
       this.#blame(slot, this.#played.log.lastStopped(slot) ?? 0, 'still sends requests that the IOMMU stops');
     for (const { slot, by } of wantedLost) this.#wanted(slot, by);
@@ -111,8 +111,8 @@ class Judge {
     if (gone) this.#excuse('falls-off', `${gone} ${what}`);
     const closedByOthers = slots.some((slot) => bridges.has(slot) && !log.gatedByUs(slot, endTick));
     // The processor's own access, refused by a bridge that somebody else closed, is nobody else's doing.
-    const access = closedByOthers && stuckOn.on.startsWith('an access to ');
-    const starved = / waits for an answer /.test(stuckOn.on);
+    const access = closedByOthers && stuckOn.cause === 'access-refused';
+    const starved = stuckOn.cause === 'awaits-dma';
     for (const slot of ignores || gone ? [] : slots) {
       const ours = log.gatedByUs(slot, endTick);
       // A bridge refuses what whoever closed it wanted refused; what it refuses is another function's.
@@ -130,7 +130,7 @@ class Judge {
     return place !== undefined && this.#played.records.every((record) => record.place !== place);
   }
 
-  #lost(slot: Slot, driver: string, why: string): void {
+  #lost({ slot, driver, cause, why }: LostDevice): void {
     const { log, above } = this.#played;
     const what = `${slot} is lost to ${driver}: ${why}`;
     const claim = this.#claims.get(slot)?.claim;
@@ -139,14 +139,14 @@ class Judge {
     // A bridge that closed behind a function that somebody else had stopped cannot have hurt it.
     const touched = gate === 'ours' || (gate === null && claim?.verdict === 'live' && closed);
     const excuse = (): Excuse | null => {
-      if (this.#result.storms.length > 0 && /line/.test(why)) return 'shared-line';
-      if (/no interrupt vector/.test(why)) return 'platform';
-      if (this.#played.era === '2006' && /no interrupt of it/.test(why)) return 'remote-irr';
+      if (cause === 'line-given-up') return 'shared-line';
+      if (cause === 'no-vector') return 'platform';
+      if (this.#played.era === '2006' && cause === 'never-served') return 'remote-irr';
       if (!touched || this.#played.wedged.has(slot)) return 'kernel-did-it';
       if (this.#fallsOff(slot)) return 'falls-off';
       if (this.#faults(slot).ignoreBme) return 'ignores-bme';
-      if (claim?.verdict !== 'stopped' && /still works/.test(why)) return 'driver-wants-idle';
-      return this.#isSlow(slot) && /disk commands/.test(why) ? 'slow-disk' : null;
+      if (claim?.verdict !== 'stopped' && cause === 'busy') return 'driver-wants-idle';
+      return this.#isSlow(slot) && cause === 'wedged' ? 'slow-disk' : null;
     };
     const found = excuse();
     if (found) this.#excuse(found, what);
@@ -160,7 +160,7 @@ class Judge {
   }
 
   /** True if it is settled once and for all. */
-  #blame(slot: Slot, tick: number, what: string): boolean {
+  #blame(slot: Slot, tick: number, what: string, by: 'line' | 'request' = 'request'): boolean {
     const over = this.#over;
     if (over === null || tick <= over.tick) {
       this.#excuse('too-early', `${slot} ${what}`);
@@ -168,7 +168,7 @@ class Judge {
     }
     const said = this.#claims.get(slot);
     const { verdict, outcome, reason } = said?.claim ?? UNSAID;
-    const excuse = this.#excuseFor(slot, tick, what);
+    const excuse = this.#excuseFor(slot, tick, by);
     const claim = `${verdict} (${outcome}${reason ? `: ${reason}` : ''})`;
     if (excuse) this.#excuse(excuse, `${slot} ${what}, ${said ? claim : 'not mentioned'}`);
     else if (said) this.#violations.push(`${slot} ${what}, and is said to be ${claim}`);
@@ -176,7 +176,7 @@ class Judge {
     return true;
   }
 
-  #excuseFor(slot: Slot, tick: number, what: string): Excuse | null {
+  #excuseFor(slot: Slot, tick: number, by: 'line' | 'request'): Excuse | null {
     const said = this.#claims.get(slot);
     const { verdict, outcome } = said?.claim ?? UNSAID;
     const released = this.#played.log.releasedAfter(slot, said?.tick ?? this.#over?.tick ?? 0);
@@ -185,7 +185,7 @@ class Judge {
     if (verdict !== 'stopped' && released !== null && released <= tick) return 'given-back';
     if (
       (outcome === 'partial' || outcome === 'timeout') &&
-      / line /.test(what) &&
+      by === 'line' &&
       this.#played.log.lacksIntxDisable(slot)
     )
       return 'no-intx-disable';

@@ -23,7 +23,7 @@ export function turnInterruptsOn(machine: SimMachine, kernel: Kernel): void {
 /** calibrate_delay counts how long a tick is, on the processor that the kernel runs on. */
 export function calibrateDelay(machine: SimMachine, cpu: number): void {
   if (machine.interrupts.timerReaches(cpu)) return;
-  machine.cpu.hang(`calibrate_delay: no timer tick reaches processor ${cpu}`);
+  machine.cpu.hang('timer', `calibrate_delay: no timer tick reaches processor ${cpu}`);
   machine.cpu.check();
 }
 
@@ -64,6 +64,7 @@ function handOff(machine: SimMachine, fn: SimFunction): void {
   if (gate !== null) {
     const slots = gate === fn ? [fn.slot] : [gate.slot, fn.slot];
     machine.cpu.hang(
+      'firmware-awaits-dma',
       `firmware, which waits for DMA of ${fn.slot} before it hands the controller over`,
       slots,
     );

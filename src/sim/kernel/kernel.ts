@@ -1,6 +1,7 @@
 import * as regs from '../../pci/regs.js';
 import type { Slot } from '../../pci/slot.js';
 import { type Era, PORT_DRIVER } from '../description.js';
+import type { BindProblem } from '../events.js';
 import type { SimFunction } from '../function.js';
 import { type SimMachine, TICKS_PER_MS } from '../machine.js';
 import type { Owner } from '../memory.js';
@@ -87,7 +88,7 @@ export class Kernel {
     const problem = asleep ? null : this.#refuses(fn);
     const driver = fn.description.driver?.name ?? '';
     machine.emit({ kind: 'bound', tick: machine.now, slot: fn.slot, driver, problem });
-    if (problem !== null) return problem;
+    if (problem !== null) return problem.why;
     this.#bound.set(fn.slot, fn);
     // Suspended by runtime power management, with its driver bound: nothing of it works now.
     if (!asleep) this.#start(fn);
@@ -180,10 +181,11 @@ export class Kernel {
   burden(ticks: number, what: 'errors' | 'interrupts', slots: readonly Slot[]): void {
     const { cpu, now } = this.#parts.machine;
     if (!this.#burden.add(now, ticks)) return;
-    if (what === 'errors') cpu.hang('error messages that come faster than they can be logged', slots);
+    if (what === 'errors')
+      cpu.hang('storm', 'error messages that come faster than they can be logged', slots);
     else if (this.early)
-      cpu.hang('interrupts: they are on, and the instruction after that is never reached', slots);
-    else cpu.hang('interrupts that nobody claims, which come faster than they can be taken', slots);
+      cpu.hang('storm', 'interrupts: they are on, and the instruction after that is never reached', slots);
+    else cpu.hang('storm', 'interrupts that nobody claims, which come faster than they can be taken', slots);
   }
 
   /** pci_wait_for_pending_transaction: looks again after 100, 200, 400 and 800 ms, and goes on then all the same. */
@@ -199,14 +201,15 @@ export class Kernel {
   }
 
   /** What stands in the way of a driver's probe. */
-  #refuses(fn: SimFunction): string | null {
+  #refuses(fn: SimFunction): BindProblem | null {
     const { driver } = fn.description;
-    if (this.found && !this.found.has(fn)) return 'it was not found';
-    if (!fn.alive) return 'it does not answer';
-    if (fn.device?.wedged) return fn.device.wedged;
-    if (driver?.needsIdle && fn.device?.busy) return 'it still works for somebody else';
+    if (this.found && !this.found.has(fn)) return { cause: 'not-found', why: 'it was not found' };
+    if (!fn.alive) return { cause: 'not-found', why: 'it does not answer' };
+    if (fn.device?.wedged) return { cause: 'wedged', why: fn.device.wedged };
+    if (driver?.needsIdle && fn.device?.busy)
+      return { cause: 'busy', why: 'it still works for somebody else' };
     const vectors = fn.description.messages !== undefined || this.irqs.isNew(fn) ? 1 : 0;
-    if (vectors > this.#vectors) return 'no interrupt vector is left';
+    if (vectors > this.#vectors) return { cause: 'no-vector', why: 'no interrupt vector is left' };
     return null;
   }
 

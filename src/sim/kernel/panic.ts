@@ -27,7 +27,11 @@ function waitByTick(machine: SimMachine, kernel: Kernel): void {
     const sharers = [...(kernel.irqs.get(line)?.actions ?? [])].flatMap((fn) =>
       fn === 'timer' ? [] : [fn.slot],
     );
-    machine.cpu.hang(`the wait for the other processors, by a timer whose line ${line} is disabled`, sharers);
+    machine.cpu.hang(
+      'timer',
+      `the wait for the other processors, by a timer whose line ${line} is disabled`,
+      sharers,
+    );
     machine.cpu.check();
   }
   machine.run(STOP_TICKS);

@@ -54,15 +54,18 @@ function callMethod(machine: SimMachine, kernel: Kernel, fn: SimFunction, driver
 /** The driver asks the device's firmware and waits for what that writes to memory. */
 function waitForAnswer(machine: SimMachine, fn: SimFunction, driver: string): void {
   if (fn.faults.pendingForever) {
-    machine.cpu.hang(`${driver}, which waits for an answer of the firmware of ${fn.slot} that never comes`, [
-      fn.slot,
-    ]);
+    machine.cpu.hang(
+      'awaits-dma',
+      `${driver}, which waits for an answer of the firmware of ${fn.slot} that never comes`,
+      [fn.slot],
+    );
   }
   machine.cpu.check();
   const gate = machine.bus.refuses(fn);
   if (gate === null) return;
   const slots = gate === fn ? [fn.slot] : [gate.slot, fn.slot];
   machine.cpu.hang(
+    'awaits-dma',
     `${driver}, which waits for an answer of ${fn.slot} by DMA that ${gate.slot} refuses`,
     slots,
   );
