@@ -8,7 +8,7 @@ export const WORKLOADS = [
   'nic', // receive ring, frames from outside for ever
   'buffering-nic', // its firmware keeps what it may not write, and replays it when BME returns
   'nvme',
-  'ahci', // wedged if its bus mastering is cut while commands are in flight
+  'ahci', // its commands in flight fail if its bus mastering is cut; `wedgesWhenCut` makes that final
   'xhci', // may belong to firmware, which wants its DMA until the handoff
   'display', // scans out of stolen memory; wedged if its reads are refused
   'gpu',
@@ -25,7 +25,7 @@ export interface DriverDescription {
   readonly name: string;
   /**
    * Its shutdown method: none (`false`), one that stops the device (`true`), or one that only disables the PCI
-   * function, as portdrv's and ena's did (`'disables'`).
+   * function, as portdrv's of 2018 to 2023 and ena's did (`'disables'`).
    */
   readonly shutdown: boolean | 'disables';
   /** Its probe refuses a device that still works for somebody else ("Host not halted"). */
@@ -77,6 +77,11 @@ export interface FunctionDescription {
   readonly workload?: Workload;
   /** It sends its message again and again until somebody serves it. */
   readonly repeatsMessages?: boolean;
+  /**
+   * For a disk controller (`ahci`): if its requests are refused while commands are in flight it answers no reset any
+   * more, until its power goes off and on. One report has it so (H18); others are reset by their next driver.
+   */
+  readonly wedgesWhenCut?: boolean;
   /** For a hot-plug port: how long it takes to complete a command. In milliseconds. */
   readonly commandMs?: number;
   /** It reports uncorrectable errors by message. Default: true for PCI Express. */

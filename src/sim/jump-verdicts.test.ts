@@ -221,7 +221,7 @@ describe('device-lost', () => {
     gated.functions.get(CHILD)?.arm(faults[CHILD] ?? {});
     const result = await gated.jump({ path: 'normal' });
     expect(result.lost).toEqual([
-      { slot: CHILD, driver: 'hpsa', why: 'no interrupt of it was ever handled' },
+      { slot: CHILD, driver: 'hpsa', cause: 'never-served', why: 'no interrupt of it was ever handled' },
     ]);
   });
 });

@@ -28,6 +28,7 @@ export interface PlaceRecord extends Claims {
 
 export interface PlayedJump {
   readonly result: JumpResult;
+  readonly policy: PolicyName;
   /** What ours said, in order; empty for what leaves no record, and if it never had its turn. */
   readonly records: readonly PlaceRecord[];
   /** What ours said and was not so when it said it, a line each. */
@@ -70,7 +71,7 @@ export async function playJump(
   const stop = machine.observe(log.observer);
   try {
     const result = await machine.jump({ path, ...jump, ...hooks });
-    return { result, records, untrue, log, era: machine.era, above, bridges, faults, wedged };
+    return { result, policy: name, records, untrue, log, era: machine.era, above, bridges, faults, wedged };
   } finally {
     stop();
   }

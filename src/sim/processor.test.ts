@@ -41,7 +41,7 @@ describe('what stops it', () => {
     machine.observe((event) => event.kind === 'hung' && told.push(event.on));
     machine.cpu.hang('timer', 'this', ['a']);
     machine.cpu.hang('timer', 'that', ['b']);
-    expect(machine.cpu.stuck).toEqual({ on: 'this', slots: ['a'] });
+    expect(machine.cpu.stuck).toEqual({ on: 'this', slots: ['a'], cause: 'timer' });
     expect(told).toEqual(['this']);
     machine.powerCycle();
     expect(machine.cpu.stuck).toBeNull();

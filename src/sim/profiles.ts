@@ -12,7 +12,7 @@ const kind =
     return { slot, vendor, device, classCode, ...of, ...more };
   };
 
-/** Until 2023 portdrv disabled its ports at shutdown; such machines say so. */
+/** portdrv of 2018 to 2023 (cc27b735ad3a, 62b6dee1b44a) disabled its ports at shutdown; such machines say so. */
 const port = (express: ExpressType, shutdown: true | 'disables' = true) =>
   kind(0x060400, { express, driver: { name: PORT_DRIVER, shutdown } });
 
@@ -99,7 +99,6 @@ const LAPTOP: MachineDescription = {
 const HPE_LIKE: MachineDescription = {
   name: 'hpe-like',
   platform: 'hpe-like',
-  era: '3.13',
   captureDrivers: ['ahci'],
   functions: [
     hostBridge('00:00.0', '8086:2f00'),
@@ -145,7 +144,6 @@ const IA64: MachineDescription = {
 const LOONGSON_LIKE: MachineDescription = {
   name: 'loongson-like',
   platform: 'loongson-like',
-  era: '3.13',
   captureDrivers: ['ahci'],
   functions: [
     hostBridge('00:00.0', '0014:7a00'),

@@ -1,6 +1,6 @@
 import type { ExpressType } from '../pci/function.js';
 import type { Slot } from '../pci/slot.js';
-import { type Era, type Faults, type FunctionDescription, PORT_DRIVER } from './description.js';
+import { type Faults, type FunctionDescription, PORT_DRIVER } from './description.js';
 import type { Random } from './random.js';
 import {
   drawCondition,
@@ -19,6 +19,7 @@ const LINES: readonly number[] = [16, 17, 18, 19];
 const MESSAGES = [undefined, 'msi', 'msix'] as const;
 const REPEATING_PERCENT = 3;
 const FAULTY_PERCENT = 6;
+const WEDGING_PERCENT = 50;
 const HOT_PLUG_MS: readonly number[] = [10, 50, 200];
 
 /** Draws what a random machine has in its slots, and notes what is to be known of it. */
@@ -55,6 +56,9 @@ export class FunctionDrawing {
       ...(this.#mixture.troubled && messages !== undefined && random.chance(REPEATING_PERCENT)
         ? { repeatsMessages: true }
         : {}),
+      ...(this.#mixture.troubled && kind.workload === 'ahci' && random.chance(WEDGING_PERCENT)
+        ? { wedgesWhenCut: true }
+        : {}),
       ...(this.#mixture.mixed && random.chance(20) ? { errorReporting: false } : {}),
       ...inCondition(random, kind, condition, this.#mixture),
     };
@@ -77,9 +81,8 @@ export class FunctionDrawing {
   }
 
   /** What makes a bridge a port of PCI Express. */
-  expressPort(express: ExpressType, era: Era): Partial<FunctionDescription> {
-    // Until 2023 portdrv disabled its ports at shutdown.
-    const driver = { name: PORT_DRIVER, shutdown: era === 'today' ? true : 'disables' } as const;
+  expressPort(express: ExpressType): Partial<FunctionDescription> {
+    const driver = { name: PORT_DRIVER, shutdown: this.#mixture.portsDisable ? 'disables' : true } as const;
     const port = { device: 0x2940, express, driver };
     if (!this.#mixture.mixed || express === 'upstream-port' || !this.#random.chance(10)) return port;
     return { ...port, workload: 'hotplug-port', commandMs: this.#random.pick(HOT_PLUG_MS) };

@@ -10,6 +10,8 @@ export interface Mixture {
   readonly troubled: boolean;
   /** Some of its functions are to live on across the jump. */
   readonly preserves: boolean;
+  /** Its port driver is one of 2018 to 2023, which disabled its ports at shutdown. */
+  readonly portsDisable: boolean;
 }
 
 export interface Kind {
@@ -106,16 +108,14 @@ export function inCondition(
 
 export function drawDriver(
   random: Random,
-  { driver: name, workload }: Kind,
+  { driver: name }: Kind,
   { mixed, troubled }: Mixture,
 ): NonNullable<FunctionDescription['driver']> {
-  // A disk controller without a shutdown method does not survive that Linux clears its bus mastering.
-  const sound = workload === 'ahci' && !troubled;
   const draw = random.below(10);
   const disables = mixed && draw === 0;
   return {
     name,
-    shutdown: sound || draw > (mixed && !troubled ? 2 : 3) ? true : disables ? 'disables' : false,
+    shutdown: draw > (mixed && !troubled ? 2 : 3) ? true : disables ? 'disables' : false,
     ...(troubled && random.chance(5) ? { needsIdle: true } : {}),
     ...(troubled && random.chance(3) ? { shutdownNeedsDma: true } : {}),
   };

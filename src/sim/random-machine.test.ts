@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Slot, slotParts } from '../pci/slot.js';
-import type { FunctionDescription, MachineDescription } from './description.js';
+import { type FunctionDescription, type MachineDescription, PORT_DRIVER } from './description.js';
 import { buildFunctions } from './functions.js';
 import { type RandomMachineOptions, randomMachine } from './random-machine.js';
 
@@ -102,6 +102,7 @@ describe('a random machine', () => {
           'faults',
           'wanted',
           'repeatsMessages',
+          'wedgesWhenCut',
           'errorReporting',
           'vfDriver',
           'commandMs',
@@ -140,7 +141,7 @@ describe('mixed machines', () => {
     ]);
     expect(seen((fn) => fn.leftBy)).toEqual(new Set([undefined, 'driver', 'firmware']));
     expect(seen((fn) => fn.driver?.shutdown)).toEqual(new Set([undefined, true, false, 'disables']));
-    for (const key of ['wanted', 'repeatsMessages', 'vfs', 'commandMs'] as const) {
+    for (const key of ['wanted', 'repeatsMessages', 'wedgesWhenCut', 'vfs', 'commandMs'] as const) {
       expect([key, all.some((fn) => fn[key] !== undefined)]).toEqual([key, true]);
     }
     expect(all.some((fn) => fn.vfDriver === null)).toBe(true);
@@ -158,6 +159,13 @@ describe('mixed machines', () => {
       new Set(machines.map(({ description }) => value(description)));
     expect(of(({ platform }) => platform).size).toBe(5);
     expect(of(({ era }) => era)).toEqual(new Set([undefined, '3.13']));
+    const disabling = machines.filter(({ description }) =>
+      description.functions.some(
+        ({ driver }) => driver?.name === PORT_DRIVER && driver.shutdown === 'disables',
+      ),
+    );
+    // portdrv did so from 2018 to 2023.
+    expect(new Set(disabling.map(({ description }) => description.era))).toEqual(new Set([undefined]));
     expect(of(({ rules }) => rules?.iommu?.nextKernel).size).toBe(4);
     const roots = (machine: MachineDescription) =>
       machine.functions.filter(({ classCode }) => classCode === 0x060000).length;

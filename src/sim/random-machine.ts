@@ -50,6 +50,8 @@ const VFS_MAX = 200;
 /** Of the mixed machines; in the others everything works as it should. */
 const TROUBLED_PERCENT = 50;
 const PRESERVING_PERCENT = 25;
+/** Of the machines of today: portdrv did so from cc27b735ad3a (2018) to 62b6dee1b44a (2023). */
+const PORTS_DISABLE_PERCENT = 33;
 const PLATFORM_NAMES = Object.keys(PLATFORMS) as PlatformName[];
 
 /** A machine of any shape; the same seed and options draw the same one. */
@@ -84,8 +86,10 @@ class Drawing {
     this.#mixed = options.mixed ?? false;
     const troubled = this.#mixed && this.#random.chance(TROUBLED_PERCENT);
     const preserves = this.#mixed && this.#random.chance(PRESERVING_PERCENT);
-    this.#drawn = new FunctionDrawing(this.#random, { mixed: this.#mixed, troubled, preserves });
     this.#era = this.#mixed && this.#random.chance(50) ? '3.13' : 'today';
+    const portsDisable = this.#mixed && this.#era === 'today' && this.#random.chance(PORTS_DISABLE_PERCENT);
+    const mixture = { mixed: this.#mixed, troubled, preserves, portsDisable };
+    this.#drawn = new FunctionDrawing(this.#random, mixture);
   }
 
   machine(): RandomMachine {
@@ -204,7 +208,7 @@ class Drawing {
       }
       return;
     }
-    this.#add({ ...base, ...this.#drawn.expressPort(express, this.#era) });
+    this.#add({ ...base, ...this.#drawn.expressPort(express) });
     const rest = functions - 1;
     if (rest <= 0) return;
     if (express === 'upstream-port') {

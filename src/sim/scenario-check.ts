@@ -63,6 +63,7 @@ function functionProblems(of: FunctionData, at: string): Problem[] {
     'commandMs',
     'is for one that is hotplug-port',
   );
+  wrong(of.wedgesWhenCut !== undefined && of.is !== 'ahci', 'wedgesWhenCut', 'is for one that is ahci');
   wrong(of.is === 'hotplug-port' && !bridge, 'is', 'hotplug-port needs a secondary bus');
   wrong(
     of.leftBy !== undefined && of.driver !== undefined,

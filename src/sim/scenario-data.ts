@@ -96,6 +96,12 @@ const functionSchema = v.strictObject({
   intxDisable: v.optional(v.pipe(v.boolean(), v.description('false for PCI 2.2, which has no such bit'))),
   is: v.optional(v.pipe(v.picklist(WORKLOADS), v.description('the engine behind it'))),
   repeatsMessages: v.optional(v.boolean()),
+  wedgesWhenCut: v.optional(
+    v.pipe(
+      v.boolean(),
+      v.description('of a disk controller: no reset helps once its DMA was refused under commands in flight'),
+    ),
+  ),
   commandMs: v.optional(v.pipe(uint(600_000), v.description('of a hot-plug port: how long a command takes'))),
   errorReporting: v.optional(v.boolean()),
   driver: v.optional(driverSchema),

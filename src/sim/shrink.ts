@@ -165,6 +165,7 @@ const DROPPED = [
   'vfDriver',
   'faults',
   'repeatsMessages',
+  'wedgesWhenCut',
   'flr',
   'holds',
   'messages',

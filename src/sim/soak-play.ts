@@ -1,5 +1,6 @@
 import { DrainChecker, GateChecker } from './check.js';
 import { jumpProblems } from './check-jump.js';
+import { WriteChecker } from './check-writes.js';
 import type { JumpResult, JumpVerdict } from './jump-result.js';
 import { SimMachine } from './machine.js';
 import { type PlayedJump, playJump } from './play.js';
@@ -39,6 +40,7 @@ export async function playCase(
   const machine = new SimMachine(description, { seed, faults });
   const gates = new GateChecker(machine);
   const drains = new DrainChecker(machine);
+  const writes = new WriteChecker(machine);
   const outcomes: SoakJumpOutcome[] = [];
   for (const jump of jumps) {
     const { policy, path, load, crashCpu, ticks } = jump;
@@ -56,6 +58,7 @@ export async function playCase(
     const violations = [
       ...gates.violations.splice(0),
       ...drains.violations.splice(0),
+      ...writes.violations.splice(0),
       ...jumpProblems(result),
       ...judged.violations,
     ];
@@ -71,5 +74,6 @@ export async function playCase(
   }
   gates.stop();
   drains.stop();
+  writes.stop();
   return { jumps: outcomes, events: machine.schedule.happened, ticks: machine.now };
 }

@@ -50,6 +50,7 @@ function judged({ result = {}, claims = [], commands = [], more = {}, walked = t
   const functions = claims.map((claim) => ({ ...claim, reason: '' }));
   return judgeOurs({
     result: { ...RESULT, ...result },
+    policy: 'between',
     records: walked ? [{ place: 'between', end: 'complete', functions, tick: OVER }] : [],
     untrue: [],
     log,
@@ -98,7 +99,11 @@ describe('what is held against ours', () => {
       violations: [],
       excuses: new Set(['too-early']),
     });
-    expect(judged({ ...write(160), walked: false }).violations).toEqual([]);
+    const early = { ...write(160).result, reached: 'stub' } as const;
+    expect(judged({ result: early, walked: false }).violations).toEqual([]);
+    expect(judged({ ...write(160), walked: false }).violations).toEqual([
+      'between: ours had its turn, and left no record',
+    ]);
   });
 
   it('not what it said was live', () => {

@@ -2,7 +2,7 @@ import { parseSlot, type Slot, slotParts } from '../pci/slot.js';
 import type { FunctionResult } from '../quiesce/journal.js';
 import type { Place } from '../quiesce/policy.js';
 import type { Faults } from './description.js';
-import type { JumpResult, LostDevice, Stage } from './jump-result.js';
+import { type JumpResult, type LostDevice, STAGES, type Stage } from './jump-result.js';
 import type { PlaceRecord, PlayedJump } from './play.js';
 
 // What a soak holds ours to: no harm by a function that the record says is stopped or that it does not mention, once
@@ -29,6 +29,7 @@ export const EXCUSES = {
 export type Excuse = keyof typeof EXCUSES;
 
 const PLACE_OF: Partial<Record<Stage, Place>> = { before: 'before', stub: 'between', after: 'after' };
+const STAGE_OF = { before: 'before', between: 'stub', after: 'after' } as const;
 
 /** What a stub's record does not mention was quiet. */
 const UNSAID = { verdict: 'quiet', outcome: 'exempt', reason: '' } as const;
@@ -66,6 +67,7 @@ class Judge {
   }
 
   judge(): Judgement {
+    this.#missing();
     this.#writes();
     this.#hang();
     const { storms, lost, faults, wantedLost, corrupted } = this.#result;
@@ -84,6 +86,18 @@ class Judge {
       excuses: this.#excuses,
       excused: [...this.#excused],
     };
+  }
+
+  /** Ours had its turn in this place, and says nothing. */
+  #missing(): void {
+    const { policy, result, records } = this.#played;
+    const places: readonly Place[] = policy === 'ours' ? ['before', 'between'] : [policy as Place];
+    for (const place of places) {
+      if (place === 'before' && result.path === 'crash') continue;
+      if (STAGES.indexOf(result.reached) <= STAGES.indexOf(STAGE_OF[place])) continue;
+      if (!records.some((record) => record.place === place))
+        this.#violations.push(`${place}: ours had its turn, and left no record`);
+    }
   }
 
   /** Any write that got through, whether or not it hit anything. */

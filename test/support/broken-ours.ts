@@ -1,6 +1,8 @@
 import type { Host } from '../../src/host/port.js';
 import { type Machine, scan } from '../../src/host/scan.js';
 import * as regs from '../../src/pci/regs.js';
+import { type Slot, slotParts } from '../../src/pci/slot.js';
+import { descendants } from '../../src/pci/topology.js';
 import type { FunctionResult } from '../../src/quiesce/journal.js';
 import { makePlan } from '../../src/quiesce/plan.js';
 import type { Plan, WriteStep } from '../../src/quiesce/plan-data.js';
@@ -8,20 +10,40 @@ import type { Policy } from '../../src/quiesce/policy.js';
 import type { StubRunner } from '../../src/sim/policies/policy.js';
 
 /** What a shootdown must not be without, each of which can be broken. */
-export const BREAKAGES = ['nothing', 'ordering', 'intx-disable', 'pending-wait', 'exemptions'] as const;
+export const BREAKAGES = [
+  'nothing',
+  'ordering',
+  'intx-disable',
+  'intx-disable, honestly told', // says that it did not stick
+  'pending-wait',
+  'exemptions',
+  'everything exempt', // and says so
+  'buses from 3 up forgotten',
+] as const;
 export type Breakage = (typeof BREAKAGES)[number];
 
-/** A stub that performs the plan blindly, with one thing broken, and reports as if nothing were. */
+/** A stub that performs the plan blindly, with one thing broken, and most often reports as if nothing were. */
 export function brokenStub(breakage: Breakage): StubRunner {
   return async ({ host, policy, known }) => {
     const scanned = await scan(host, { extended: false });
     const machine: Machine = known ? { ...scanned, facts: known.facts } : scanned;
-    const plan = makePlan(machine, breakage === 'exemptions' ? withoutExemptions(policy) : policy, {
-      at: 'between',
-    });
-    const functions = await performBlindly(host, plan, breakage);
-    return { place: 'between', end: 'complete', functions };
+    const plan = makePlan(machine, changed(policy, breakage), { at: 'between' });
+    const kept =
+      breakage === 'buses from 3 up forgotten'
+        ? { ...plan, steps: plan.steps.filter(({ slot }) => slotParts(slot).bus < 3) }
+        : plan;
+    return {
+      place: 'between',
+      end: 'complete',
+      functions: await performBlindly(host, kept, machine, breakage),
+    };
   };
+}
+
+function changed(policy: Policy, breakage: Breakage): Policy {
+  if (breakage === 'exemptions') return withoutExemptions(policy);
+  if (breakage !== 'everything exempt') return policy;
+  return { ...policy, rules: [], otherwise: { action: 'exempt', reason: 'everything is exempt' } };
 }
 
 function withoutExemptions(policy: Policy): Policy {
@@ -31,7 +53,12 @@ function withoutExemptions(policy: Policy): Policy {
 
 const POLLS_MAX = 100_000;
 
-async function performBlindly(host: Host, plan: Plan, breakage: Breakage): Promise<FunctionResult[]> {
+async function performBlindly(
+  host: Host,
+  plan: Plan,
+  { topology }: Machine,
+  breakage: Breakage,
+): Promise<FunctionResult[]> {
   const results = new Map<string, FunctionResult>();
   for (const { slot, verdict, reason } of plan.skipped)
     results.set(slot, {
@@ -45,7 +72,11 @@ async function performBlindly(host: Host, plan: Plan, breakage: Breakage): Promi
   // Leaf to root, or root to leaf.
   for (const gate of breakage === 'ordering' ? gates.reverse() : gates) {
     const { slot } = gate;
-    const after = await write(host, gate, breakage === 'intx-disable');
+    if (breakage !== 'ordering' && (await anyMasters(host, descendants(topology, slot)))) {
+      results.set(slot, { slot, verdict: 'live', outcome: 'refused', reason: '' });
+      continue;
+    }
+    const after = await write(host, gate, breakage.startsWith('intx-disable'));
     const cleared = (after & regs.PCI_COMMAND_MASTER) === 0;
     const stuck = (after & regs.PCI_COMMAND_INTX_DISABLE) !== 0 || breakage === 'intx-disable';
     if (after === 0xffff) results.set(slot, { slot, verdict: 'unknown', outcome: 'vanished', reason: '' });
@@ -68,6 +99,14 @@ async function performBlindly(host: Host, plan: Plan, breakage: Breakage): Promi
     if (step.register !== 'PCI_COMMAND' && results.get(step.slot)?.outcome === 'done')
       await write(host, step, false);
   return [...results.values()];
+}
+
+async function anyMasters(host: Host, slots: Iterable<Slot>): Promise<boolean> {
+  for (const slot of slots) {
+    const command = await host.read(slot, regs.PCI_COMMAND, 2);
+    if (command !== 0xffff && (command & regs.PCI_COMMAND_MASTER) !== 0) return true;
+  }
+  return false;
 }
 
 async function write(host: Host, step: WriteStep, withoutIntx: boolean): Promise<number> {

@@ -20,14 +20,20 @@ interface Command {
 }
 
 /**
- * A disk controller that reads. Left alone it finishes its commands and is idle. It does not survive that its
- * requests are refused while commands are in flight: from then on it answers no reset, until the power goes.
+ * A disk controller that reads. Left alone it finishes its commands and is idle. If its requests are refused while
+ * commands are in flight, these fail, and it does nothing until a driver programs it anew. One that `wedges` answers
+ * no reset from then on, until the power goes.
  */
 export class Ahci implements Device {
   wedged: string | null = null;
   #area: Area | undefined;
   #commands: Command[] = [];
   #nextBuffer = 0;
+  readonly #wedges: boolean;
+
+  constructor(wedges: boolean) {
+    this.#wedges = wedges;
+  }
 
   get busy(): boolean {
     return this.#commands.length > 0;
@@ -38,7 +44,8 @@ export class Ahci implements Device {
     if (!area || !this.busy) return NEVER;
     if (!port.busMaster || !this.#fetch(port, area) || !this.#finish(port, area)) {
       const count = this.#commands.length;
-      this.wedged = `bus mastering was cut under ${count} disk commands: it answers no soft reset any more`;
+      if (this.#wedges)
+        this.wedged = `bus mastering was cut under ${count} disk commands: it answers no soft reset any more`;
       this.stop();
       return NEVER;
     }

@@ -28,7 +28,7 @@ function engine(workload: Workload, of: FunctionDescription): Device {
     case 'nvme':
       return new Nvme();
     case 'ahci':
-      return new Ahci();
+      return new Ahci(of.wedgesWhenCut ?? false);
     case 'xhci':
       return new Xhci(of.leftBy === 'firmware');
     case 'display':

@@ -7,7 +7,8 @@ import { createDevice } from './create.js';
 const WRITERS = WORKLOADS.filter((workload) => workload !== 'hotplug-port');
 /** Their work does not end by itself. */
 const ENDLESS: readonly Workload[] = ['xhci', 'gpu', 'egpu', 'dma-engine'];
-const WEDGING: readonly Workload[] = ['ahci', 'display'];
+/** What is refused ends their work until a driver programs them anew. */
+const ENDING: readonly Workload[] = ['ahci', 'display'];
 
 describe('every device', () => {
   it('is made only where there is work', () => {
@@ -69,7 +70,7 @@ describe('every device', () => {
     expect(bench.acts - acts).toBeLessThan(1000);
   });
 
-  it.each(WRITERS.filter((workload) => !WEDGING.includes(workload)))(
+  it.each(WRITERS.filter((workload) => !ENDING.includes(workload)))(
     '%s holds its work meanwhile, and goes on when bus mastering returns',
     (workload) => {
       const bench = atWork(workload);

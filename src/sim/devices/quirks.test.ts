@@ -135,8 +135,25 @@ describe('nvme', () => {
 });
 
 describe('ahci', () => {
-  it('is wedged if bus mastering is cut under its commands, whatever is done to it afterwards', () => {
+  const wedgesWhenCut = true;
+
+  it('loses its commands if bus mastering is cut under them, and works again once it is programmed', () => {
     const bench = atWork('ahci');
+    bench.busMaster = false;
+    bench.run(200);
+    expect([bench.device.busy, bench.device.wedged]).toEqual([false, null]);
+    bench.busMaster = true;
+    const cut = bench.now + 1;
+    bench.run(500);
+    expect(bench.passedSince(cut)).toBe(0);
+    bench.program();
+    const tick = bench.now + 1;
+    bench.run(500);
+    expect(bench.passedSince(tick)).toBeGreaterThan(5);
+  });
+
+  it('that wedges does so if bus mastering is cut under its commands, whatever is done to it afterwards', () => {
+    const bench = atWork('ahci', { wedgesWhenCut });
     expect(bench.device.busy).toBe(true);
     bench.busMaster = false;
     expect(bench.device.wedged).toMatch(/cut under \d disk commands/);
@@ -149,8 +166,8 @@ describe('ahci', () => {
     expect(bench.passedSince(tick)).toBe(0);
   });
 
-  it('is sound if its driver stops it first', () => {
-    const bench = atWork('ahci');
+  it('that wedges is sound if its driver stops it first', () => {
+    const bench = atWork('ahci', { wedgesWhenCut });
     bench.stop();
     bench.busMaster = false;
     bench.run(100);
@@ -163,22 +180,22 @@ describe('ahci', () => {
   });
 
   it('drains within 10 ms if nobody submits, and then a cut does not matter', () => {
-    const bench = alone(atWork('ahci'));
+    const bench = alone(atWork('ahci', { wedgesWhenCut }));
     bench.run(100);
     expect(bench.device.busy).toBe(false);
     bench.busMaster = false;
     expect(bench.device.wedged).toBeNull();
   });
 
-  it('is wedged, too, if a bridge refuses what it asks for', () => {
-    const bench = atWork('ahci');
+  it('that wedges does so, too, if a bridge refuses what it asks for', () => {
+    const bench = atWork('ahci', { wedgesWhenCut });
     bench.bridgeOpen = false;
     bench.run(200);
     expect(bench.device.wedged).not.toBeNull();
   });
 
   it('late answers do not wedge it', () => {
-    const bench = makeDevice('ahci');
+    const bench = makeDevice('ahci', { wedgesWhenCut });
     bench.driver = true;
     bench.answerTicks = 700;
     bench.program();

@@ -132,7 +132,7 @@ describe('INTx', () => {
     const shared = await createMachine(of(18)).jump(crash);
     expect(shared.verdicts).toContain('irq-storm');
     expect(shared.lost).toEqual([
-      { slot: '0000:00:1f.2', driver: 'ahci', why: 'interrupt line 18 was given up' },
+      { slot: '0000:00:1f.2', driver: 'ahci', cause: 'line-given-up', why: 'interrupt line 18 was given up' },
     ]);
     const apart = await createMachine(of(19)).jump(crash);
     expect([apart.storms, apart.lost]).toEqual([[], []]);
@@ -223,7 +223,9 @@ describe('Remote IRR', () => {
   it('stays set where a panic takes the end of an interrupt, and the next kernel of 2006 hears no more', async () => {
     const machine = inService('2006');
     const result = await machine.jump(crash);
-    expect(result.lost).toEqual([{ slot: NIC, driver: 'e1000', why: 'no interrupt of it was ever handled' }]);
+    expect(result.lost).toEqual([
+      { slot: NIC, driver: 'e1000', cause: 'never-served', why: 'no interrupt of it was ever handled' },
+    ]);
     expect(machine.interrupts.controller.unended()).toEqual([18]);
   });
 

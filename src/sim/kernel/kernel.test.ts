@@ -49,7 +49,7 @@ describe('probes', () => {
       const driver = { name: 'ahci', shutdown };
       const results = [];
       for (let seed = 0; seed < 5; seed++) {
-        const machine = make([{ ...disk, workload: 'ahci', driver }], {}, seed);
+        const machine = make([{ ...disk, workload: 'ahci', wedgesWhenCut: true, driver }], {}, seed);
         const { lost } = await machine.jump({ path: 'normal', clearsBusMasters });
         results.push(...lost.map(({ why }) => why));
       }
@@ -155,7 +155,9 @@ describe('enumeration', () => {
       { slot: '01:00.0', ...NIC, ...endpoint, driver: e1000e },
     ];
     const result = await make(functions('D3hot')).jump(crash);
-    expect(result.lost).toEqual([{ slot: slot('01:00.0'), driver: 'e1000e', why: 'it was not found' }]);
+    expect(result.lost).toEqual([
+      { slot: slot('01:00.0'), driver: 'e1000e', cause: 'not-found', why: 'it was not found' },
+    ]);
     expect((await make(functions('D0')).jump(crash)).lost).toEqual([]);
     // Since 2012 the old kernel wakes it first, where it is asked.
     expect((await make(functions('D3hot'), { era: 'today' }).jump({ path: 'normal' })).lost).toEqual([]);
