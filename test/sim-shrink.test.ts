@@ -79,8 +79,10 @@ describe('a case that shows something', () => {
     const crash = { ...drawn, jumps: drawn.jumps.slice(0, 1).map((jump) => ({ ...jump, ...CRASH })) };
     expect(await shows(crash)).toBe(true);
     const smallest = await shrinkCase(crash, { shows });
-    // A function, and the bridges that lead to it.
-    expect(smallest.machine.functions.filter(({ secondary }) => secondary === undefined)).toHaveLength(1);
+    // A function, and the bridges that lead to it; or a bridge alone.
+    const { functions } = smallest.machine;
+    expect(functions.length).toBeLessThanOrEqual(4);
+    expect(functions.filter(({ secondary }) => secondary === undefined).length).toBeLessThanOrEqual(1);
     const said = soakText(
       { ...newSoak({ seed: 5, functions: 40, policy: 'ours' }), violations: VIOLATION },
       {
