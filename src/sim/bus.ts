@@ -71,7 +71,7 @@ export class Bus {
       if (faulted && this.#machine.rules.iommu?.aborts === 'completer-abort') {
         errors.report(fn, fn, 'completer-abort');
       }
-      if (refusedBy && refusedBy !== fn) this.#refuse(refusedBy, fn);
+      if (refusedBy && refusedBy !== fn) this.#refuse(refusedBy, fn, true);
       return false;
     }
     const late = fn.faults.lateCompletionTicks ?? 0;
@@ -141,14 +141,14 @@ export class Bus {
   }
 
   /** P2P 3.2.5.3, PCIe 7.5.1.1.3: a port with bus mastering off answers requests from below as unsupported. */
-  #refuse(bridge: SimFunction, cause: SimFunction): void {
-    this.#machine.errors.report(bridge, cause, 'unsupported-request');
+  #refuse(bridge: SimFunction, cause: SimFunction, advisory = false): void {
+    this.#machine.errors.report(bridge, cause, 'unsupported-request', advisory);
   }
 
   #answer(fn: SimFunction): void {
     const { now, errors } = this.#machine;
     const { wanted, unexpected } = fn.answered(now);
-    for (let i = 0; i < unexpected; i++) errors.report(fn, fn, 'unexpected-completion');
+    for (let i = 0; i < unexpected; i++) errors.report(fn, fn, 'unexpected-completion', true);
     if (wanted > 0) fn.engine?.wake();
   }
 }

@@ -59,6 +59,17 @@ describe('a refused request', () => {
     expect(registers()).toEqual([0, 0]);
   });
 
+  it.each([
+    ['today', 'nothing'],
+    ['2006', 'nmi'],
+  ] as const)('of a read, on a machine of %s, makes the platform do %s', (era, reaction) => {
+    const machine = quietMachine({ era, rules: { uncorrectableError: 'nmi' } });
+    const events = eventsOf(machine, 'error');
+    machine.configWrite(functionAt(machine, PORT), regs.PCI_COMMAND, 2, 0, 'host');
+    machine.bus.read(functionAt(machine, BELOW), 0x1000);
+    expect(events).toMatchObject([{ slot: PORT, cause: BELOW, reaction }]);
+  });
+
   it('is a read as well, which a port answers in the same way', () => {
     const machine = platform('nothing');
     const events = eventsOf(machine, 'error');

@@ -31,10 +31,10 @@ export class Errors {
     this.#machine = machine;
   }
 
-  /** `finder` has found it, `cause` is whose request it was. */
-  report(finder: SimFunction, cause: SimFunction, what: ErrorKind): void {
+  /** `finder` has found it, `cause` is whose request it was; `advisory` of an error that its requester hears of anyway. */
+  report(finder: SimFunction, cause: SimFunction, what: ErrorKind, advisory = false): void {
     record(finder, what);
-    const reaction = this.#reaction(finder, what);
+    const reaction = advisory && this.#knowsAdvisory ? 'nothing' : this.#reaction(finder, what);
     const { slot } = finder;
     const { now: tick, cpu, kernel } = this.#machine;
     this.#machine.emit({ kind: 'error', tick, slot, cause: cause.slot, what, reaction });
@@ -44,6 +44,14 @@ export class Errors {
     if (reaction === 'nmi') cpu.nmi(`an NMI from firmware: ${words}`, slots);
     else if (reaction === 'hang') cpu.hang('error', `firmware that stops the machine: ${words}`, slots);
     else kernel?.burden(LOG_TICKS, 'errors', slots);
+  }
+
+  /**
+   * PCIe 1.1 (2005) 6.2.3.2.4: of a refused read, and of an answer that nobody asked for, only a correctable error is
+   * reported. Machines of 2006 were made before.
+   */
+  get #knowsAdvisory(): boolean {
+    return this.#machine.era !== '2006';
   }
 
   #reaction(finder: SimFunction, what: ErrorKind): Reaction {
