@@ -46,6 +46,7 @@ describe('ours, broken in one thing', () => {
     ['intx-disable', /its INTx is not disabled/],
     ['intx-disable, honestly told', /its INTx can be disabled/],
     ['pending-wait', /of its requests are not answered/],
+    ['nothing, told as stopped', /its device still has work/],
     ['everything exempt', /there is no reason for it/],
     ['buses from 3 up forgotten', /there is no reason for it/],
     ['exemptions', /is lost to|its DMA was wanted|a part in a hang/],

@@ -71,6 +71,8 @@ function falseClaim(machine: SimMachine, { slot, verdict, outcome }: FunctionRes
     ((fn.space.writable[regs.PCI_COMMAND + 1] ?? 0) & (regs.PCI_COMMAND_INTX_DISABLE >>> 8)) !== 0;
   if ((outcome === 'partial' || outcome === 'interrupting') && canDisableIntx && !fn.faults.ignoreWrites)
     problems.push(`is said to be ${outcome}, and its INTx can be disabled`);
+  if (verdict === 'stopped' && fn.device?.busy)
+    problems.push('is said to be stopped, and its device still has work');
   if (!gated) return problems;
   const done = outcome === 'done' || outcome === 'already';
   if (done && ((high << 8) & regs.PCI_COMMAND_INTX_DISABLE) === 0)

@@ -17,6 +17,7 @@ export const BREAKAGES = [
   'intx-disable, honestly told', // says that it did not stick
   'pending-wait',
   'exemptions',
+  'nothing, told as stopped', // gates, and claims more
   'everything exempt', // and says so
   'buses from 3 up forgotten',
 ] as const;
@@ -32,12 +33,14 @@ export function brokenStub(breakage: Breakage): StubRunner {
       breakage === 'buses from 3 up forgotten'
         ? { ...plan, steps: plan.steps.filter(({ slot }) => slotParts(slot).bus < 3) }
         : plan;
-    return {
-      place: 'between',
-      end: 'complete',
-      functions: await performBlindly(host, kept, machine, breakage),
-    };
+    const functions = await performBlindly(host, kept, machine, breakage);
+    const told = breakage === 'nothing, told as stopped' ? functions.map(asStopped) : functions;
+    return { place: 'between', end: 'complete', functions: told };
   };
+}
+
+function asStopped(claim: FunctionResult): FunctionResult {
+  return claim.verdict === 'gated' ? { ...claim, verdict: 'stopped' } : claim;
 }
 
 function changed(policy: Policy, breakage: Breakage): Policy {
