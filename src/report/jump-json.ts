@@ -1,8 +1,8 @@
 import { hex } from '../pci/slot.js';
 import type { SimEvent } from '../sim/events.js';
 import type { JumpResult } from '../sim/jump-result.js';
-import { TICKS_PER_MS } from '../sim/machine.js';
 import type { PlayedJump } from '../sim/play.js';
+import { TICKS_PER_MS } from '../sim/ticks.js';
 import { writersOf } from './jump-text.js';
 
 /** A jump as JSON: addresses as hexadecimal text, times in milliseconds from its start. */

@@ -31,7 +31,7 @@ export type {
   TimelineEntry,
 } from './jump-result.js';
 export { JUMP_VERDICTS, STAGES } from './jump-result.js';
-export { type MachineOptions, type SimMachine, TICKS_PER_MS } from './machine.js';
+export type { MachineOptions, SimMachine } from './machine.js';
 export type { Owner } from './memory.js';
 export { PLATFORMS, type PlatformName, type PlatformRules } from './platform.js';
 export type { StubRunner, StubSurroundings } from './policies/policy.js';

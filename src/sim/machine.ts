@@ -22,9 +22,8 @@ import { PLATFORMS, type PlatformRules } from './platform.js';
 import { Processor } from './processor.js';
 import { Random } from './random.js';
 import { Schedule } from './schedule.js';
+import { TICKS_PER_MS } from './ticks.js';
 
-/** A tick is a tenth of a millisecond, about what a few configuration accesses take. */
-export const TICKS_PER_MS = 10;
 const ACCESSES_PER_TICK = 8;
 const WARM_UP_TICKS = 50;
 

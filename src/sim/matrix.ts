@@ -1,9 +1,9 @@
-import { TICKS_PER_MS } from './machine.js';
 import type { Matrix, MatrixRow } from './matrix-row.js';
 import type { StubRunner } from './policies/policy.js';
 import type { PolicyName } from './policy-names.js';
 import { runScenario, type ScenarioRun } from './run-scenario.js';
 import type { Scenario } from './scenario.js';
+import { TICKS_PER_MS } from './ticks.js';
 
 /** What a scenario came to under one policy. */
 export interface SimMatrixRow extends MatrixRow {

@@ -1,7 +1,7 @@
 import { compareSlots, parseSlot, type Slot } from '../pci/slot.js';
 import type { JumpResult } from './jump-result.js';
-import { TICKS_PER_MS } from './machine.js';
 import type { Expectation } from './scenario-data.js';
+import { TICKS_PER_MS } from './ticks.js';
 
 /** Functions that had a part in what went wrong, in slot order. */
 function involvedSlots(result: JumpResult): readonly Slot[] {

@@ -66,4 +66,10 @@ describe('the schedule', () => {
     schedule.runTo(10_000);
     expect([schedule.now, seen, schedule.happened]).toEqual([10_000, [], 0]);
   });
+
+  it('knows whole ticks only: between two of them, events would be lost', () => {
+    const schedule = new Schedule();
+    expect(() => schedule.runTo(0.5)).toThrow(RangeError);
+    expect(() => schedule.at(Number.NaN, () => {})).toThrow(RangeError);
+  });
 });

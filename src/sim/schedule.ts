@@ -32,6 +32,7 @@ export class Schedule {
 
   /** Has `action` happen at `tick`; what lies in the past happens with the next step. */
   at(tick: number, action: () => void): void {
+    checkWhole(tick);
     const due = Math.max(tick, this.#now);
     if (due < this.#now + SLOTS) this.#put(due, action);
     else push(this.#far, { tick: due, sequence: this.#sequence++, action });
@@ -39,6 +40,7 @@ export class Schedule {
 
   /** Lets everything happen that is due up to and at `tick`, which is the time then, unless something stops it. */
   runTo(tick: number): void {
+    checkWhole(tick);
     this.#stopped = false;
     for (;;) {
       this.#happen();
@@ -124,4 +126,9 @@ function pop(heap: Entry[]): void {
 
 function before(a: Entry, b: Entry): boolean {
   return a.tick < b.tick || (a.tick === b.tick && a.sequence < b.sequence);
+}
+
+/** Between two ticks nothing would ever happen again. */
+function checkWhole(tick: number): void {
+  if (!Number.isSafeInteger(tick)) throw new RangeError(`${tick} is not a whole number of ticks`);
 }

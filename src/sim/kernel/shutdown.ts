@@ -1,6 +1,7 @@
 import type { DriverDescription } from '../description.js';
 import type { SimFunction } from '../function.js';
-import { type SimMachine, TICKS_PER_MS } from '../machine.js';
+import type { SimMachine } from '../machine.js';
+import { TICKS_PER_MS } from '../ticks.js';
 import type { Kernel } from './kernel.js';
 import { preservedFunctions } from './preserved.js';
 
@@ -36,7 +37,7 @@ function shutDown(machine: SimMachine, kernel: Kernel, fn: SimFunction, options:
   if (habits.resumesBeforeShutdown) resume(kernel, fn);
   if (driver?.shutdown) callMethod(machine, kernel, fn, driver);
   // A port's services wait for hot-plug commands on their way out.
-  if (commandMs !== undefined && driver?.shutdown) machine.run(commandMs * TICKS_PER_MS);
+  if (commandMs !== undefined && driver?.shutdown) machine.run(Math.ceil(commandMs * TICKS_PER_MS));
   if (habits.messagesOffAtShutdown && fn.messages !== null) {
     // pci_msi_shutdown: the pin is what is left, and is turned on for it.
     registers.messages(fn, false);
