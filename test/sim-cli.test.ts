@@ -94,6 +94,7 @@ describe('sim run', () => {
     [['sim', 'run', 'live-rings', '--policy', 'magic'], 64, /magic/],
     [['sim', 'run', 'live-rings', '--seed', '-1'], 64, /whole number/],
     [['sim', 'run', 'live-rings', '--like', 'x'], 64, /--like/],
+    [['sim', 'run', '--like', '/dev/zero'], 1, /larger than 64 MiB/],
     [['sim', 'run', '--like', '/nonexistent'], 1, /nonexistent/],
     [['sim', 'soak', '--jumps', '0'], 64, /whole number/],
     [['sim', 'soak', '--functions', '1000000'], 64, /whole number/],

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { closeSync, openSync, readSync } from 'node:fs';
 import { type Command, Option } from 'commander';
 import { ShootdownError } from '../pci/error.js';
 import type { PciFunction } from '../pci/function.js';
@@ -65,16 +65,33 @@ export function readPolicy(path: string | undefined): Policy {
 }
 
 const TEXT_MAX = 64 * 1024 * 1024;
+const CHUNK = 1024 * 1024;
 
 /** Reads a file of text; the error says what to do. */
 export function readText(path: string): string {
   try {
-    const bytes = readFileSync(path);
-    if (bytes.length > TEXT_MAX) throw new ShootdownError('bad-input', `${path}: larger than 64 MiB`);
-    return bytes.toString('utf8');
+    return readBounded(path).toString('utf8');
   } catch (cause) {
     if (cause instanceof ShootdownError) throw cause;
     throw readError(path, cause);
+  }
+}
+
+/** Stops at the limit: a device or a pipe may have no end. */
+function readBounded(path: string): Buffer {
+  const file = openSync(path, 'r');
+  try {
+    const chunks: Buffer[] = [];
+    for (let total = 0; ; ) {
+      const chunk = Buffer.alloc(CHUNK);
+      const length = readSync(file, chunk);
+      if (length === 0) return Buffer.concat(chunks);
+      chunks.push(chunk.subarray(0, length));
+      total += length;
+      if (total > TEXT_MAX) throw new ShootdownError('bad-input', `${path}: larger than 64 MiB`);
+    }
+  } finally {
+    closeSync(file);
   }
 }
 
