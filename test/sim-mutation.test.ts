@@ -4,7 +4,7 @@ import type { FunctionDescription, MachineDescription } from '../src/sim/descrip
 import { runScenario } from '../src/sim/run-scenario.js';
 import { newSoak } from '../src/sim/soak.js';
 import { drawCase, type SoakCase } from '../src/sim/soak-case.js';
-import { playCase } from '../src/sim/soak-play.js';
+import { playCase, type SoakJumpOutcome } from '../src/sim/soak-play.js';
 import { type Breakage, brokenStub } from './support/broken-ours.js';
 
 const SETTINGS = newSoak({ seed: 5, functions: 24, policy: 'ours' });
@@ -77,11 +77,15 @@ describe('ours, broken in one thing', () => {
       pendingTimeoutMs: 10,
       ticks: 600,
     } as const;
-    const machine: SoakCase = { machine: BRIDGED, seed: 1, faults: {}, jumps: [crash] };
-    const right = await playCase(machine, { stub: brokenStub('nothing') });
-    expect(right.jumps.map(({ verdict, violations }) => [verdict, violations])).toEqual([['clean', []]]);
-    const wrong = await playCase(machine, { stub: brokenStub('ordering') });
-    expect(wrong.jumps[0]?.verdict).toBe('hung');
-    expect(wrong.jumps[0]?.violations).not.toEqual([]);
+    const at = (seed: number): SoakCase => ({ machine: BRIDGED, seed, faults: {}, jumps: [crash] });
+    const wrong: SoakJumpOutcome[] = [];
+    for (const seed of [1, 2, 3, 4, 5, 6]) {
+      const right = await playCase(at(seed), { stub: brokenStub('nothing') });
+      expect(right.jumps.map(({ verdict, violations }) => [verdict, violations])).toEqual([['clean', []]]);
+      wrong.push(...(await playCase(at(seed), { stub: brokenStub('ordering') })).jumps);
+    }
+    // Whether something is sent while the port is closed is a matter of the moment; that it was closed is not.
+    expect(wrong.map(({ verdict }) => verdict)).toContain('hung');
+    for (const { violations } of wrong) expect(violations).not.toEqual([]);
   });
 });

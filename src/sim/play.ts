@@ -54,7 +54,7 @@ export async function playJump(
   const records: PlaceRecord[] = [];
   const untrue: string[] = [];
   // A kernel is wrapped long before it is needed.
-  const known: Machine | null = OURS.has(name) ? await scan(machine.host) : null;
+  const known: Machine | null = OURS.has(name) ? await machine.beforehand(() => scan(machine.host)) : null;
   const hooks = jumpPolicy(name).hooks({
     ...{ machine, path, policy, known, stub },
     record: (claims) => {
