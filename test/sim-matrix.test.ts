@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { simMatrixDocument } from '../src/cli/sim-matrix-doc.js';
 import { matrixMarkdown, matrixText } from '../src/report/matrix.js';
 import type { Matrix, MatrixRow } from '../src/sim/matrix-row.js';
+import { POLICY_NAMES } from '../src/sim/policy-names.js';
 
 const squeezed = (text: string) => text.replace(/-{3,}/g, '---').replace(/ +/g, ' ').trim();
 const plain = (text: string) => text;
@@ -40,25 +41,16 @@ describe('a matrix', () => {
   });
 
   it('names the kernel only where there are several, and fits the terminal', () => {
-    const sim = [
-      'none',
-      'linux',
-      'efi-bridges',
-      'xen-2011',
-      'clearmsi',
-      'before',
-      'between',
-      'after',
-      'ours',
-    ];
     const text = matrixText(
       matrix(
-        ...sim.map((policy) => row('a-scenario', policy, { machine: 'sim', outcome: 'wanted-dma-lost' })),
+        ...POLICY_NAMES.map((policy) =>
+          row('a-scenario', policy, { machine: 'sim', outcome: 'wanted-dma-lost' }),
+        ),
       ),
       style,
     );
     for (const line of text.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
-    for (const policy of sim) expect(text).toContain(policy);
+    for (const policy of POLICY_NAMES) expect(text).toContain(policy);
     expect(text).not.toContain('6.1');
     expect(text).not.toContain('7.1');
   });

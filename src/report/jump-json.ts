@@ -2,12 +2,11 @@ import { hex } from '../pci/slot.js';
 import type { SimEvent } from '../sim/events.js';
 import type { JumpResult } from '../sim/jump-result.js';
 import type { PlayedJump } from '../sim/play.js';
-import { TICKS_PER_MS } from '../sim/ticks.js';
-import { writersOf } from './jump-text.js';
+import { msFromStart, writersOf } from './jump-text.js';
 
 /** A jump as JSON: addresses as hexadecimal text, times in milliseconds from its start. */
 export function jumpJson({ result, records, untrue }: PlayedJump): object {
-  const ms = (tick: number | null) => (tick === null ? null : (tick - result.startTick) / TICKS_PER_MS);
+  const ms = (tick: number | null) => (tick === null ? null : msFromStart(tick, result));
   return {
     path: result.path,
     verdict: result.verdict,
@@ -50,7 +49,7 @@ export function jumpJson({ result, records, untrue }: PlayedJump): object {
 export function eventJson(event: SimEvent, result: Pick<JumpResult, 'startTick'>): object {
   const { tick, ...rest } = event;
   const address = 'address' in rest ? { address: hex(rest.address, 16) } : {};
-  return { ms: (tick - result.startTick) / TICKS_PER_MS, ...rest, ...address };
+  return { ms: msFromStart(tick, result), ...rest, ...address };
 }
 
 /** The same as a line of text, without its time. */

@@ -78,17 +78,21 @@ export function whatBroke(result: JumpResult): string {
 }
 
 /** In milliseconds from the start of the jump. */
-export function milliseconds(tick: number, { startTick }: Pick<JumpResult, 'startTick'>): string {
-  return ((tick - startTick) / TICKS_PER_MS).toFixed(1);
+export function msFromStart(tick: number, { startTick }: Pick<JumpResult, 'startTick'>): number {
+  return (tick - startTick) / TICKS_PER_MS;
+}
+
+export function milliseconds(tick: number, result: Pick<JumpResult, 'startTick'>): string {
+  return msFromStart(tick, result).toFixed(1);
 }
 
 const ENTRIES_MAX = 60;
 const SLOTS_NAMED = 2;
 
-/** What happened, line by line, condensed to what a person can follow; with `whole`, everything. */
-export function timelineText(result: JumpResult, style: Style, whole = false): string {
-  const entries = whole ? result.timeline.map(alone) : condensed(result.timeline);
-  const shown = whole || entries.length <= ENTRIES_MAX ? entries : middleOut(entries);
+/** What happened, line by line, condensed to what a person can follow. */
+export function timelineText(result: JumpResult, style: Style): string {
+  const entries = condensed(result.timeline);
+  const shown = entries.length <= ENTRIES_MAX ? entries : middleOut(entries);
   const rows = shown.map(({ tick, slots, text }) => [
     tick === null ? '' : milliseconds(tick, result),
     named(slots),
@@ -103,12 +107,6 @@ interface Entry {
   readonly slots: readonly Slot[];
   readonly text: string;
 }
-
-const alone = ({ tick, slot, text }: TimelineEntry): Entry => ({
-  tick,
-  slots: slot === null ? [] : [slot],
-  text,
-});
 
 /** The same said of several functions between two stages is one line. */
 function condensed(timeline: readonly TimelineEntry[]): Entry[] {

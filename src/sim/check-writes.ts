@@ -1,5 +1,6 @@
 import { ConfigImage } from '../pci/config-image.js';
 import { decodeFunction } from '../pci/decode.js';
+import { seen } from '../pci/function.js';
 import * as regs from '../pci/regs.js';
 import { hex, type Slot } from '../pci/slot.js';
 import type { SimEvent } from './events.js';
@@ -64,17 +65,18 @@ export class WriteChecker {
 }
 
 function allowedIn(slot: Slot, bytes: Uint8Array): Allowed {
-  const { msi, msix, headerType } = decodeFunction(slot, ConfigImage.of(bytes));
+  const fn = decodeFunction(slot, ConfigImage.of(bytes));
+  const [msi, msix] = [seen(fn.msi), seen(fn.msix)];
   const masks = new Map<number, number>();
   const allow = (offset: number, mask: number) => {
     masks.set(offset, mask & 0xff);
     masks.set(offset + 1, mask >>> 8);
   };
   allow(regs.PCI_COMMAND, regs.PCI_COMMAND_MASTER | regs.PCI_COMMAND_INTX_DISABLE);
-  if (msi !== null && msi !== 'unknown') allow(msi.offset + regs.PCI_MSI_FLAGS, regs.PCI_MSI_FLAGS_ENABLE);
-  if (msix !== null && msix !== 'unknown')
+  if (msi) allow(msi.offset + regs.PCI_MSI_FLAGS, regs.PCI_MSI_FLAGS_ENABLE);
+  if (msix)
     allow(msix.offset + regs.PCI_MSIX_FLAGS, regs.PCI_MSIX_FLAGS_ENABLE | regs.PCI_MSIX_FLAGS_MASKALL);
-  return { masks, isBridge: headerType === regs.PCI_HEADER_TYPE_BRIDGE };
+  return { masks, isBridge: fn.headerType === regs.PCI_HEADER_TYPE_BRIDGE };
 }
 
 function clearsBusMaster({ offset, width, before, after }: ConfigWrite): boolean {

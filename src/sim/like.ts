@@ -32,7 +32,9 @@ const FIRST_LINE = 16;
 export function machineLike(machine: Machine, options: LikeOptions = {}): LikeMachine {
   const notes: string[] = [];
   const functions: FunctionDescription[] = [];
-  for (const node of machine.topology.nodes.values()) functions.push(functionLike(node, machine, notes));
+  const leaders = busLeaders(machine);
+  for (const node of machine.topology.nodes.values())
+    functions.push(functionLike(node, machine, leaders, notes));
   const storage = functions.filter(({ classCode }) => classCode >>> 16 === 0x01);
   const carried = storage.map(({ driver }) => driver?.name).filter((name) => name !== undefined);
   return {
@@ -46,11 +48,16 @@ export function machineLike(machine: Machine, options: LikeOptions = {}): LikeMa
   };
 }
 
-function functionLike(node: TopologyNode, machine: Machine, notes: string[]): FunctionDescription {
+function functionLike(
+  node: TopologyNode,
+  machine: Machine,
+  leaders: ReadonlySet<Slot>,
+  notes: string[],
+): FunctionDescription {
   const fn = node.function;
   const { slot, vendor, device, classCode, revision } = fn;
   const base = { slot, vendor, device, classCode, revision, ...idsOf(node, machine), ...kindOf(fn) };
-  const bridge = bridgeOf(node, machine, notes);
+  const bridge = bridgeOf(node, leaders, notes);
   switch (fn.presence) {
     case 'd3cold':
       return { ...base, ...bridge, power: 'D3cold' };
@@ -93,23 +100,28 @@ function kindOf(fn: PciFunction): Pick<FunctionDescription, 'express'> {
 
 function bridgeOf(
   { function: { slot, bridge } }: TopologyNode,
-  machine: Machine,
+  leaders: ReadonlySet<Slot>,
   notes: string[],
 ): Pick<FunctionDescription, 'secondary'> {
   if (!bridge) return {};
-  const { domain, bus } = slotParts(slot);
-  const taken = [...machine.topology.nodes.values()].some((other) => {
-    const its = other.function.bridge;
-    return (
-      its && other.function.slot < slot && its.secondary === bridge.secondary && domainOf(other) === domain
-    );
-  });
-  if (bridge.secondary > bus && !taken) return { secondary: bridge.secondary };
+  if (bridge.secondary > slotParts(slot).bus && leaders.has(slot)) return { secondary: bridge.secondary };
   notes.push(`${slot}: a bridge that leads to no bus of its own`);
   return {};
 }
 
-const domainOf = ({ function: { slot } }: TopologyNode) => slotParts(slot).domain;
+/** Of the bridges that say that they lead to a bus, the first one. */
+function busLeaders({ topology }: Machine): ReadonlySet<Slot> {
+  const leaders = new Map<string, Slot>();
+  for (const {
+    function: { slot, bridge },
+  } of topology.nodes.values()) {
+    if (!bridge) continue;
+    const bus = `${slotParts(slot).domain}:${bridge.secondary}`;
+    const first = leaders.get(bus);
+    if (first === undefined || slot < first) leaders.set(bus, slot);
+  }
+  return new Set(leaders.values());
+}
 
 function bridgeWork({ express }: PciFunction, master: boolean): Partial<FunctionDescription> {
   // Linux has a driver for every Express port, and none for conventional bridges.

@@ -1,4 +1,4 @@
-import { type Slot, slotParts } from '../pci/slot.js';
+import { parseSlot, type Slot } from '../pci/slot.js';
 import { defaultPolicy } from '../quiesce/default-policy.js';
 import type { JumpPath } from '../quiesce/findings.js';
 import type { Policy, PolicyRule } from '../quiesce/policy.js';
@@ -129,9 +129,7 @@ function preserveWanted({ functions }: MachineDescription): PolicyRule[] {
 }
 
 function busOf(slot: string): string {
-  const full = slot.length === 7 ? `0000:${slot}` : slot;
-  const { domain, bus } = slotParts(full as Slot);
-  return `${domain.toString(16).padStart(4, '0')}:${bus.toString(16).padStart(2, '0')}:`;
+  return (parseSlot(slot) ?? slot).slice(0, -'00.0'.length);
 }
 
 const BRIDGE_RULES: ReadonlySet<string> = new Set(['pci-bridge', 'cardbus-bridge']);

@@ -54,7 +54,7 @@ async function runCommand(what: string | undefined, options: RunCommandOptions, 
   }
   const scenarios = what === 'all' ? shippedScenarios() : [openScenario(what ?? '')];
   const stub = interpretedStub();
-  const runs: ScenarioRun[] = [];
+  const runs: JudgedRun[] = [];
   const traces: (readonly SimEvent[])[] = [];
   for (const scenario of scenarios) {
     await turn();
@@ -63,11 +63,12 @@ async function runCommand(what: string | undefined, options: RunCommandOptions, 
       return EXIT.failed;
     }
     const events: SimEvent[] = [];
-    const played = await runScenario(scenario, options.policy ?? 'none', {
+    const run = await runScenario(scenario, options.policy ?? 'none', {
       ...{ seed: options.seed, stub },
       ...(options.path === undefined ? {} : { path: options.path }),
       ...(options.trace ? { observer: (event: SimEvent) => events.push(event) } : {}),
     });
+    const played: JudgedRun = { ...run, heldAgainstOurs: heldAgainst(run) };
     runs.push(played);
     traces.push(events);
     if (!options.json)
@@ -80,12 +81,14 @@ async function runCommand(what: string | undefined, options: RunCommandOptions, 
   return runs.every(isGood) ? EXIT.clean : EXIT.findings;
 }
 
+interface JudgedRun extends ScenarioRun {
+  readonly heldAgainstOurs: readonly string[];
+}
+
 /** As the scenario expects it, or, where it expects nothing, clean; and nothing that is held against ours. */
-function isGood(played: ScenarioRun): boolean {
-  const { expected, unmet, result } = played;
-  return (
-    heldAgainst(played).length === 0 && (expected === null ? result.verdict === 'clean' : unmet.length === 0)
-  );
+function isGood({ expected, unmet, result, heldAgainstOurs }: JudgedRun): boolean {
+  const asExpected = expected === null ? result.verdict === 'clean' : unmet.length === 0;
+  return heldAgainstOurs.length === 0 && asExpected;
 }
 
 /** What ours said and was not so, or did not prevent and had said it would. */
@@ -93,7 +96,7 @@ function heldAgainst(played: ScenarioRun): readonly string[] {
   return OURS.has(played.policy) ? judgeOurs(played).violations : [];
 }
 
-function lineOf(played: ScenarioRun, style: Style): string {
+function lineOf(played: JudgedRun, style: Style): string {
   const { scenario, policy, result, expected } = played;
   const as = expected === null ? 'nothing is expected' : isGood(played) ? 'as expected' : 'NOT AS EXPECTED';
   const verdict = colored(result.verdict, style);
@@ -101,7 +104,7 @@ function lineOf(played: ScenarioRun, style: Style): string {
 }
 
 function runText(
-  played: ScenarioRun,
+  played: JudgedRun,
   events: readonly SimEvent[],
   given: string,
   options: RunCommandOptions,
@@ -127,7 +130,7 @@ function runText(
       ),
     );
   }
-  for (const what of heldAgainst(played)) parts.push(say(`HELD AGAINST OURS: ${what}`));
+  for (const what of played.heldAgainstOurs) parts.push(say(`HELD AGAINST OURS: ${what}`));
   for (const what of unmet) parts.push(say(`NOT AS EXPECTED: ${what}`));
   parts.push('', options.trace ? traceText(events, played, style) : timelineText(result, style), '');
   const again = [`shootdown sim run ${given}`, `--policy ${policy}`, `--seed ${seed}`];
@@ -149,7 +152,7 @@ function traceText(events: readonly SimEvent[], { result }: ScenarioRun, style: 
   return table([...columns, { title: '', flexible: 'wrap' }], rows, style);
 }
 
-function runJson(played: ScenarioRun, events: readonly SimEvent[] | null): object {
+function runJson(played: JudgedRun, events: readonly SimEvent[] | null): object {
   const { scenario, policy, seed, expected, unmet, result } = played;
   const trace = events?.filter(({ tick }) => tick >= result.startTick);
   return {
@@ -161,7 +164,7 @@ function runJson(played: ScenarioRun, events: readonly SimEvent[] | null): objec
     expected,
     asExpected: expected === null ? null : unmet.length === 0,
     unmet,
-    heldAgainstOurs: heldAgainst(played),
+    heldAgainstOurs: played.heldAgainstOurs,
     ...jumpJson(played),
     ...(trace ? { trace: trace.map((event) => eventJson(event, result)) } : {}),
   };

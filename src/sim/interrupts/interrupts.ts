@@ -113,7 +113,7 @@ export class Interrupts {
   #accept(line: number): void {
     this.localApic.accept(line);
     const kernel = this.#kernel;
-    if (kernel) this.#soon(() => this.#enter(kernel, line));
+    if (kernel) this.#in(0, () => this.#enter(kernel, line));
   }
 
   #enter(kernel: Kernel, line: number): void {
@@ -164,10 +164,6 @@ export class Interrupts {
     const address = addressOf(page) + (mix(key, 1) % PAGE_BYTES);
     memory.write(address, 1, key);
     this.#machine.emit({ kind: 'platform-write', tick: now, address, owner: memory.owner(page) });
-  }
-
-  #soon(action: () => void): void {
-    this.#in(0, action);
   }
 
   #in(ticks: number, action: () => void): void {
