@@ -4,10 +4,10 @@ import { interpretedStub } from '../src/cli/sim-stub.js';
 import { hex } from '../src/pci/slot.js';
 import type { FunctionDescription, MachineDescription } from '../src/sim/description.js';
 import { SimMachine } from '../src/sim/machine.js';
-import { playJump } from '../src/sim/play.js';
-import type { PolicyName } from '../src/sim/policy-names.js';
-import { randomMachine } from '../src/sim/random-machine.js';
-import { newSoak, soak } from '../src/sim/soak.js';
+import type { PolicyName } from '../src/sim/policies/names.js';
+import { playJump } from '../src/sim/policies/play.js';
+import { randomMachine } from '../src/sim/soak/random-machine.js';
+import { newSoak, soak } from '../src/sim/soak/soak.js';
 
 // The simulated machine: jumps and events a second, what a function costs, and whether memory grows with the jumps.
 // node scripts/run.mjs bench/sim.ts [JUMPS]; where the time goes: node --cpu-prof dist/shootdown.mjs sim soak …

@@ -154,11 +154,11 @@ function scenarioTexts() {
     '};',
     '',
   ];
-  return [{ path: 'src/sim/scenarios.generated.ts', content: code.join('\n') }];
+  return [{ path: 'src/sim/scenario/shipped.generated.ts', content: code.join('\n') }];
 }
 
 async function scenarioOutputs() {
-  const { parseScenario } = await loadTs('src/sim/scenario.ts');
+  const { parseScenario } = await loadTs('src/sim/scenario/scenario.ts');
   const { hazardsSimulated } = await loadTs('scripts/hazards-simulated.ts');
   const scenarios = scenarioFiles().map((file) => {
     const scenario = parseScenario(read(`scenarios/${file}`), `scenarios/${file}`);
@@ -171,7 +171,7 @@ async function scenarioOutputs() {
 async function schemaOutputs() {
   const { policySchema } = await loadTs('src/quiesce/policy.ts');
   const { auditSchema } = await loadTs('src/quiesce/audit-data.ts');
-  const { scenarioSchema } = await loadTs('src/sim/scenario-data.ts');
+  const { scenarioSchema } = await loadTs('src/sim/scenario/schema.ts');
   const { toJsonSchema } = await import('@valibot/to-json-schema');
   // What a schema cannot say (a selector's form, that ids do not repeat) is checked when the file is read.
   const output = (path, title, schema) => {

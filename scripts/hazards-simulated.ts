@@ -1,5 +1,5 @@
-import type { Scenario } from '../src/sim/scenario.js';
-import type { Expectation } from '../src/sim/scenario-data.js';
+import type { Scenario } from '../src/sim/scenario/scenario.js';
+import type { Expectation } from '../src/sim/scenario/schema.js';
 
 interface Hazard {
   readonly id: string;

@@ -3,16 +3,16 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { interpretedStub } from '../src/cli/sim-stub.js';
 import { HAZARDS } from '../src/quiesce/hazards.generated.js';
-import type { JumpVerdict } from '../src/sim/jump-result.js';
-import type { PolicyName } from '../src/sim/policy-names.js';
-import { runScenario } from '../src/sim/run-scenario.js';
+import type { JumpVerdict } from '../src/sim/jump/result.js';
+import type { PolicyName } from '../src/sim/policies/names.js';
+import { runScenario } from '../src/sim/scenario/run.js';
 import {
   parseScenario,
   type Scenario,
   shippedScenarioNames,
   shippedScenarioText,
   withoutFact,
-} from '../src/sim/scenario.js';
+} from '../src/sim/scenario/scenario.js';
 
 const project = join(import.meta.dirname, '..');
 const folder = join(project, 'scenarios');

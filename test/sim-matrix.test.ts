@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { simMatrixDocument } from '../src/cli/sim-matrix-doc.js';
 import { matrixMarkdown, matrixText } from '../src/report/matrix.js';
-import type { Matrix, MatrixRow } from '../src/sim/matrix-row.js';
-import { POLICY_NAMES } from '../src/sim/policy-names.js';
+import { POLICY_NAMES } from '../src/sim/policies/names.js';
+import type { Matrix, MatrixRow } from '../src/sim/scenario/matrix-row.js';
 
 const squeezed = (text: string) => text.replace(/-{3,}/g, '---').replace(/ +/g, ' ').trim();
 const plain = (text: string) => text;

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { openScenario } from '../src/cli/scenario-files.js';
 import type { FunctionDescription, MachineDescription } from '../src/sim/description.js';
-import { runScenario } from '../src/sim/run-scenario.js';
-import { newSoak } from '../src/sim/soak.js';
-import { drawCase, type SoakCase } from '../src/sim/soak-case.js';
-import { playCase, type SoakJumpOutcome } from '../src/sim/soak-play.js';
+import { runScenario } from '../src/sim/scenario/run.js';
+import { drawCase, type SoakCase } from '../src/sim/soak/case.js';
+import { playCase, type SoakJumpOutcome } from '../src/sim/soak/play.js';
+import { newSoak } from '../src/sim/soak/soak.js';
 import { type Breakage, brokenStub } from './support/broken-ours.js';
 
 const SETTINGS = newSoak({ seed: 5, functions: 24, policy: 'ours' });

@@ -2,17 +2,17 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { defaultPolicy } from '../src/quiesce/default-policy.js';
 import { soakText } from '../src/report/soak-text.js';
+import { judgeOurs } from '../src/sim/checkers/violations.js';
 import type { FunctionDescription } from '../src/sim/description.js';
 import { SimMachine } from '../src/sim/machine.js';
-import { randomMachine } from '../src/sim/random-machine.js';
-import { runScenario } from '../src/sim/run-scenario.js';
-import { parseScenario } from '../src/sim/scenario.js';
-import { caseScenario } from '../src/sim/scenario-text.js';
-import { shrinkCase, withoutSlots } from '../src/sim/shrink.js';
-import { newSoak } from '../src/sim/soak.js';
-import { drawCase, type SoakCase } from '../src/sim/soak-case.js';
-import { playCase } from '../src/sim/soak-play.js';
-import { judgeOurs } from '../src/sim/violations.js';
+import { runScenario } from '../src/sim/scenario/run.js';
+import { parseScenario } from '../src/sim/scenario/scenario.js';
+import { caseScenario } from '../src/sim/scenario/text.js';
+import { drawCase, type SoakCase } from '../src/sim/soak/case.js';
+import { playCase } from '../src/sim/soak/play.js';
+import { randomMachine } from '../src/sim/soak/random-machine.js';
+import { shrinkCase, withoutSlots } from '../src/sim/soak/shrink.js';
+import { newSoak } from '../src/sim/soak/soak.js';
 import { brokenStub } from './support/broken-ours.js';
 
 /** The planted defect: an engine that nobody looks after, among forty functions that have nothing to do with it. */

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { interpretedStub } from '../src/cli/sim-stub.js';
 import { ShootdownError } from '../src/pci/error.js';
-import { newSoak, parseSoak, type SoakState, soak } from '../src/sim/soak.js';
-import { drawCase, type SoakSettings } from '../src/sim/soak-case.js';
-import { playCase } from '../src/sim/soak-play.js';
+import { drawCase, type SoakSettings } from '../src/sim/soak/case.js';
+import { playCase } from '../src/sim/soak/play.js';
+import { newSoak, parseSoak, type SoakState, soak } from '../src/sim/soak/soak.js';
 
 const JUMPS = Number(process.env['SHOOTDOWN_SOAK_JUMPS'] ?? 150);
 

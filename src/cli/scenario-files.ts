@@ -6,7 +6,7 @@ import {
   type Scenario,
   shippedScenarioNames,
   shippedScenarioText,
-} from '../sim/scenario.js';
+} from '../sim/scenario/scenario.js';
 import { readText } from './options.js';
 import { readError } from './read-error.js';
 

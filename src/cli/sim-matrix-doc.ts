@@ -1,7 +1,7 @@
 import { matrixMarkdown } from '../report/matrix.js';
-import { runSimMatrix } from '../sim/matrix.js';
 import { JUMP_POLICIES } from '../sim/policies/index.js';
-import { POLICY_NAMES } from '../sim/policy-names.js';
+import { POLICY_NAMES } from '../sim/policies/names.js';
+import { runSimMatrix } from '../sim/scenario/matrix.js';
 import { shippedScenarios } from './scenario-files.js';
 import { interpretedStub } from './sim-stub.js';
 

@@ -1,5 +1,5 @@
 import { InvalidArgumentError, Option } from 'commander';
-import { POLICY_NAMES } from '../sim/policy-names.js';
+import { POLICY_NAMES } from '../sim/policies/names.js';
 import { choice } from './options.js';
 
 /** 2³¹ - 1: what a seed may be. */

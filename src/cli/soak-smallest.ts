@@ -1,11 +1,11 @@
 import { systemClock } from '../host/clock.js';
 import { defaultPolicy } from '../quiesce/default-policy.js';
-import type { JumpVerdict } from '../sim/jump-result.js';
-import { parseScenario } from '../sim/scenario.js';
-import { caseScenario } from '../sim/scenario-text.js';
-import { shrinkCase } from '../sim/shrink.js';
-import { drawCase, type SoakCase, type SoakSettings } from '../sim/soak-case.js';
-import { playCase, type SoakPlayOptions } from '../sim/soak-play.js';
+import type { JumpVerdict } from '../sim/jump/result.js';
+import { parseScenario } from '../sim/scenario/scenario.js';
+import { caseScenario } from '../sim/scenario/text.js';
+import { drawCase, type SoakCase, type SoakSettings } from '../sim/soak/case.js';
+import { playCase, type SoakPlayOptions } from '../sim/soak/play.js';
+import { shrinkCase } from '../sim/soak/shrink.js';
 import type { Io } from './io.js';
 import { jsonText } from './options.js';
 import { writeOutput } from './output-file.js';

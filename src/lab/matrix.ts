@@ -1,5 +1,5 @@
 import { ShootdownError } from '../pci/error.js';
-import type { Matrix, MatrixRow } from '../sim/matrix-row.js';
+import type { Matrix, MatrixRow } from '../sim/scenario/matrix-row.js';
 import type { LabOutcome, LabPolicy, Scenario } from './scenario.js';
 import type { LabVerdict } from './verdict.js';
 

@@ -1,7 +1,7 @@
 import { hex } from '../pci/slot.js';
 import type { SimEvent } from '../sim/events.js';
-import type { JumpResult } from '../sim/jump-result.js';
-import type { PlayedJump } from '../sim/play.js';
+import type { JumpResult } from '../sim/jump/result.js';
+import type { PlayedJump } from '../sim/policies/play.js';
 import { msFromStart, writersOf } from './jump-text.js';
 
 /** A jump as JSON: addresses as hexadecimal text, times in milliseconds from its start. */

@@ -1,7 +1,7 @@
 import type { Machine } from '../host/scan.js';
 import type { PciNames } from '../pci/pci-ids.js';
 import { compareSlots, type Slot } from '../pci/slot.js';
-import type { JumpResult, StrayWrite, TimelineEntry } from '../sim/jump-result.js';
+import type { JumpResult, StrayWrite, TimelineEntry } from '../sim/jump/result.js';
 import { TICKS_PER_MS } from '../sim/ticks.js';
 import { type Style, table } from './table.js';
 

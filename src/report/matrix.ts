@@ -1,4 +1,4 @@
-import type { Matrix, MatrixRow } from '../sim/matrix-row.js';
+import type { Matrix, MatrixRow } from '../sim/scenario/matrix-row.js';
 import { paragraph, type Style, table } from './table.js';
 
 // A matrix of the lab and one of the simulated machine look the same: a line a scenario, a column a policy.

@@ -1,6 +1,6 @@
-import type { SoakState, SoakViolation } from '../sim/soak.js';
-import type { SoakCase } from '../sim/soak-case.js';
-import { EXCUSES, type Excuse } from '../sim/violations.js';
+import { EXCUSES, type Excuse } from '../sim/checkers/violations.js';
+import type { SoakCase } from '../sim/soak/case.js';
+import type { SoakState, SoakViolation } from '../sim/soak/soak.js';
 import { paragraph, type Style, table } from './table.js';
 
 /** What is left of a case when all that can be is taken away. */

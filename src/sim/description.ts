@@ -1,6 +1,6 @@
 import type { ErrorCode } from '../pci/error.js';
 import type { ExpressType } from '../pci/function.js';
-import type { MemoryMap } from './memory-map.js';
+import type { MemoryMap } from './memory/memory-map.js';
 import type { PlatformName, PlatformRules } from './platform.js';
 
 /** The engine behind a function; each has a file of its own in `devices/`. */

@@ -1,5 +1,5 @@
 import type { Slot } from '../pci/slot.js';
-import type { Owner } from './memory.js';
+import type { Owner } from './memory/memory.js';
 
 /** Who wrote to configuration space. */
 export type Writer = 'host' | 'stub' | 'old-kernel' | 'next-kernel';

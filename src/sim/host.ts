@@ -3,8 +3,8 @@ import { checkAccess, type Host, type HostActions, unknownSlot, type Width } fro
 import type { VisibleBytes } from '../pci/config-image.js';
 import { ShootdownError } from '../pci/error.js';
 import { type Slot, slotKey } from '../pci/slot.js';
-import type { SimFunction } from './function.js';
-import { groupOf } from './iommu.js';
+import { groupOf } from './bus/iommu.js';
+import type { SimFunction } from './functions/function.js';
 import type { SimMachine } from './machine.js';
 
 const RESET_MS = 100;

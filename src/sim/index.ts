@@ -2,8 +2,8 @@ import type { MachineDescription } from './description.js';
 import { type MachineOptions, SimMachine } from './machine.js';
 import { profile } from './profiles.js';
 
-export { DrainChecker, GateChecker } from './check.js';
-export { jumpProblems } from './check-jump.js';
+export { DrainChecker, GateChecker } from './checkers/gates-and-drains.js';
+export { jumpProblems } from './checkers/jump-problems.js';
 export {
   type DriverDescription,
   ERAS,
@@ -15,7 +15,7 @@ export {
   type Workload,
 } from './description.js';
 export type { SimEvent } from './events.js';
-export type { JumpHooks, JumpOptions } from './jump-options.js';
+export type { JumpHooks, JumpOptions } from './jump/options.js';
 export type {
   CorruptedPage,
   DumpResult,
@@ -29,15 +29,15 @@ export type {
   Stage,
   StrayWrite,
   TimelineEntry,
-} from './jump-result.js';
-export { JUMP_VERDICTS, STAGES } from './jump-result.js';
+} from './jump/result.js';
+export { JUMP_VERDICTS, STAGES } from './jump/result.js';
 export type { MachineOptions, SimMachine } from './machine.js';
-export type { Owner } from './memory.js';
+export type { Owner } from './memory/memory.js';
 export { PLATFORMS, type PlatformName, type PlatformRules } from './platform.js';
+export { POLICY_NAMES, type PolicyName } from './policies/names.js';
 export type { StubRunner, StubSurroundings } from './policies/policy.js';
-export { POLICY_NAMES, type PolicyName } from './policy-names.js';
 export { profile, profileNames } from './profiles.js';
-export { type RandomMachine, type RandomMachineOptions, randomMachine } from './random-machine.js';
+export { type RandomMachine, type RandomMachineOptions, randomMachine } from './soak/random-machine.js';
 
 /** A machine from a profile's name or a description of one's own. The same seed makes the same machine. */
 export function createMachine(

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { ALONE, BELOW, DOWN, functionAt, PORT, quietMachine } from '../../test/support/quiet-machine.js';
 import * as regs from '../pci/regs.js';
-import { Hang } from './cpu.js';
+import { Hang } from './hang.js';
 
 describe('an access of the processor', () => {
   it('hangs below a root port that may not master the bus, where that port gates it, too', () => {

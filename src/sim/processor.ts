@@ -1,5 +1,5 @@
-import { Hang, type HangCause } from './cpu.js';
-import type { SimFunction } from './function.js';
+import type { SimFunction } from './functions/function.js';
+import { Hang, type HangCause } from './hang.js';
 import type { SimMachine } from './machine.js';
 
 /** What the processor is waiting for, for good. */

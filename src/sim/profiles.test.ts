@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { compareSlots, parseSlot, type Slot } from '../pci/slot.js';
-import { buildFunctions } from './functions.js';
+import { buildFunctions } from './functions/build.js';
 import { SimMachine } from './machine.js';
 import { PLATFORMS } from './platform.js';
 import { profile, profileNames } from './profiles.js';

@@ -1,7 +1,7 @@
 import type { FunctionDescription, Workload } from '../../src/sim/description.js';
 import { createDevice } from '../../src/sim/devices/create.js';
 import { type Device, type DevicePort, NEVER } from '../../src/sim/devices/device.js';
-import { addressOf, PAGE_BYTES, pageOf } from '../../src/sim/memory.js';
+import { addressOf, PAGE_BYTES, pageOf } from '../../src/sim/memory/memory.js';
 import { Random } from '../../src/sim/random.js';
 
 const FIRST_PAGE = 0x100;

@@ -1,9 +1,9 @@
 import type { Slot } from '../../src/pci/slot.js';
 import type { FunctionDescription, MachineDescription } from '../../src/sim/description.js';
 import type { SimEvent } from '../../src/sim/events.js';
-import type { SimFunction } from '../../src/sim/function.js';
+import type { SimFunction } from '../../src/sim/functions/function.js';
 import { SimMachine } from '../../src/sim/machine.js';
-import { addressOf } from '../../src/sim/memory.js';
+import { addressOf } from '../../src/sim/memory/memory.js';
 
 const BRIDGE = { vendor: 0x8086, device: 0x29c1, classCode: 0x060400, busMaster: true } as const;
 const CARD = {

@@ -12,7 +12,7 @@ import { type JumpWriter, milliseconds, whatBroke, writersOf, writersTable } fro
 import { planText } from '../../report/plan-report.js';
 import { paragraph } from '../../report/table.js';
 import { createMachine, profileNames, type SimMachine } from '../../sim/index.js';
-import { runScenario } from '../../sim/run-scenario.js';
+import { runScenario } from '../../sim/scenario/run.js';
 import { EXIT, type ExitStatus } from '../exit.js';
 import type { Io, Run } from '../io.js';
 import { choice } from '../options.js';

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { matrixMarkdown, matrixText } from '../../report/matrix.js';
-import { runSimMatrix } from '../../sim/matrix.js';
-import { POLICY_NAMES, type PolicyName } from '../../sim/policy-names.js';
+import { POLICY_NAMES, type PolicyName } from '../../sim/policies/names.js';
+import { runSimMatrix } from '../../sim/scenario/matrix.js';
 import { EXIT, type ExitStatus } from '../exit.js';
 import type { Io, Run } from '../io.js';
 import { choice, jsonText } from '../options.js';

@@ -1,4 +1,4 @@
-import { addressOf } from '../memory.js';
+import { addressOf } from '../memory/memory.js';
 import { type AllocatePages, type Device, type DevicePort, NEVER, RETRY_TICKS } from './device.js';
 
 const FRAMES_QUEUED = 2;

@@ -1,4 +1,4 @@
-import { addressOf, PAGE_BYTES } from '../memory.js';
+import { addressOf, PAGE_BYTES } from '../memory/memory.js';
 import { type AllocatePages, type Device, type DevicePort, NEVER, RETRY_TICKS } from './device.js';
 
 const RING_PAGES = 8;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { SimFunction } from '../function.js';
+import type { SimFunction } from '../functions/function.js';
 import { Controller } from './controller.js';
 import { LocalApic } from './local-apic.js';
 import { NobodyCared } from './nobody-cared.js';

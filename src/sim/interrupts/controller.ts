@@ -1,4 +1,4 @@
-import type { SimFunction } from '../function.js';
+import type { SimFunction } from '../functions/function.js';
 import type { Wires } from './wires.js';
 
 interface Pin {

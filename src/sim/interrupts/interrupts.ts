@@ -1,7 +1,7 @@
-import type { SimFunction } from '../function.js';
+import type { SimFunction } from '../functions/function.js';
 import type { Kernel } from '../kernel/kernel.js';
 import type { SimMachine } from '../machine.js';
-import { addressOf, PAGE_BYTES } from '../memory.js';
+import { addressOf, PAGE_BYTES } from '../memory/memory.js';
 import { hashText, mix } from '../random.js';
 import { Controller } from './controller.js';
 import { LocalApic } from './local-apic.js';

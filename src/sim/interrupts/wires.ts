@@ -1,4 +1,4 @@
-import type { SimFunction } from '../function.js';
+import type { SimFunction } from '../functions/function.js';
 
 const NOBODY: ReadonlySet<SimFunction> = new Set();
 

@@ -1,4 +1,4 @@
-import type { SimFunction } from '../function.js';
+import type { SimFunction } from '../functions/function.js';
 import type { SimMachine } from '../machine.js';
 import { isPort, type Kernel } from './kernel.js';
 import { preservedFunctions } from './preserved.js';

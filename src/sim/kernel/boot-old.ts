@@ -1,8 +1,8 @@
 import * as regs from '../../pci/regs.js';
-import type { SimFunction } from '../function.js';
+import type { SimFunction } from '../functions/function.js';
 import type { SimMachine } from '../machine.js';
-import { oldKernelPages } from '../memory-map.js';
-import { PageAllocator } from '../page-allocator.js';
+import { oldKernelPages } from '../memory/memory-map.js';
+import { PageAllocator } from '../memory/page-allocator.js';
 import { Kernel } from './kernel.js';
 
 const CPUS = 1024;

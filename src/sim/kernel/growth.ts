@@ -1,6 +1,6 @@
 import type { SimMachine } from '../machine.js';
-import type { Memory, Owner } from '../memory.js';
-import type { PageAllocator } from '../page-allocator.js';
+import type { Memory, Owner } from '../memory/memory.js';
+import type { PageAllocator } from '../memory/page-allocator.js';
 
 const STEP_TICKS = 5;
 /** A kernel takes most while it boots and unpacks its initramfs; shares are of the memory that was free at first. */

@@ -1,6 +1,6 @@
 import * as regs from '../../pci/regs.js';
 import type { Writer } from '../events.js';
-import type { SimFunction } from '../function.js';
+import type { SimFunction } from '../functions/function.js';
 import type { SimMachine } from '../machine.js';
 
 /** How a kernel writes to configuration space. */

@@ -1,5 +1,5 @@
 import type { DriverDescription } from '../description.js';
-import type { SimFunction } from '../function.js';
+import type { SimFunction } from '../functions/function.js';
 import type { SimMachine } from '../machine.js';
 import { TICKS_PER_MS } from '../ticks.js';
 import type { Kernel } from './kernel.js';

@@ -1,7 +1,7 @@
 import { functionResults } from '../../quiesce/journal.js';
 import { makePlan } from '../../quiesce/plan.js';
 import { performPlan, scanForPlan } from '../../quiesce/shootdown.js';
-import type { JumpHooks } from '../jump-options.js';
+import type { JumpHooks } from '../jump/options.js';
 import type { JumpPolicy, PolicyContext } from './policy.js';
 
 export const after: JumpPolicy = {

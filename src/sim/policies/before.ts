@@ -1,6 +1,6 @@
 import { functionResults } from '../../quiesce/journal.js';
 import { deviceShootdown } from '../../quiesce/shootdown.js';
-import type { JumpHooks } from '../jump-options.js';
+import type { JumpHooks } from '../jump/options.js';
 import type { JumpPolicy, PolicyContext } from './policy.js';
 
 export const before: JumpPolicy = {

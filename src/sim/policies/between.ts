@@ -4,7 +4,7 @@ import { buildTopology } from '../../pci/topology.js';
 import { functionResults } from '../../quiesce/journal.js';
 import { makePlan } from '../../quiesce/plan.js';
 import { performPlan } from '../../quiesce/shootdown.js';
-import type { JumpHooks } from '../jump-options.js';
+import type { JumpHooks } from '../jump/options.js';
 import type { JumpPolicy, PolicyContext, StubRunner } from './policy.js';
 
 export const between: JumpPolicy = {

@@ -1,5 +1,5 @@
 import type { Slot } from '../../pci/slot.js';
-import type { SimFunction } from '../function.js';
+import type { SimFunction } from '../functions/function.js';
 import { lineOf } from '../interrupts/wires.js';
 import type { IrqDesc } from '../kernel/irq-desc.js';
 import type { Kernel } from '../kernel/kernel.js';

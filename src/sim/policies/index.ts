@@ -1,4 +1,3 @@
-import { POLICY_NAMES, type PolicyName } from '../policy-names.js';
 import { after } from './after.js';
 import { before } from './before.js';
 import { between } from './between.js';
@@ -6,6 +5,7 @@ import { clearmsi } from './clearmsi.js';
 import { efiBridges } from './efi-bridges.js';
 import { ia642006 } from './ia64-2006.js';
 import { linux } from './linux.js';
+import { POLICY_NAMES, type PolicyName } from './names.js';
 import { none } from './none.js';
 import { ours } from './ours.js';
 import type { JumpPolicy } from './policy.js';

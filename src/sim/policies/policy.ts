@@ -4,9 +4,9 @@ import type { Machine } from '../../host/scan.js';
 import type { JumpPath } from '../../quiesce/findings.js';
 import type { FunctionResult } from '../../quiesce/journal.js';
 import type { Place, Policy } from '../../quiesce/policy.js';
-import type { JumpHooks } from '../jump-options.js';
+import type { JumpHooks } from '../jump/options.js';
 import type { SimMachine } from '../machine.js';
-import type { PolicyName } from '../policy-names.js';
+import type { PolicyName } from './names.js';
 
 /** What a shootdown says of each function once it is over: a journal's results, or a flight record's. */
 export interface Claims {

@@ -1,0 +1,231 @@
+import { parseSlot, type Slot, slotParts } from '../../pci/slot.js';
+import type { FunctionResult } from '../../quiesce/journal.js';
+import type { Place } from '../../quiesce/policy.js';
+import type { Faults } from '../description.js';
+import { type JumpResult, type LostDevice, STAGES, type Stage } from '../jump/result.js';
+import type { PlaceRecord, PlayedJump } from '../policies/play.js';
+
+// What a soak holds ours to: no harm by a function that the record says is stopped or that it does not mention, once
+// the walk was over, and nothing said that is not so. What no register write can cure excuses a harm, and is named.
+
+/** Why harm is not held against ours. */
+export const EXCUSES = {
+  'too-early': 'it happened before ours had its turn',
+  'said-live': 'the record says of the function that it is live, left alone, or not to be told',
+  'given-back': 'somebody else gave the function BME or INTx back, and it was gated, not reset: it may go on',
+  'no-intx-disable': 'the record says that INTx-disable did not stick: a PCI 2.2 function',
+  unreachable: 'the function lies in a PCI segment that ports CF8 and CFC do not reach',
+  platform: 'no function did it: an interrupt controller’s own writes, a timer, a processor',
+  'ignores-bme': 'the function goes on with its own BME clear, which no register of it can stop',
+  'falls-off': 'the function falls off the bus sooner or later: there is nothing that could be written to',
+  'slow-disk':
+    'a disk controller was still at commands when ours had its turn, and wants a reset; that it is slow was a fault of its own',
+  'remote-irr':
+    'a kernel of 2006 does not end what an interrupt controller still holds, which is no register of a function',
+  'driver-wants-idle': 'its driver does not take a device that was not reset; gating does not reset',
+  'shared-line': 'its line was given up for what another function did, which is judged by itself',
+  'kernel-did-it': 'a kernel cleared the BME in question, or nobody did, and no shootdown',
+} as const;
+export type Excuse = keyof typeof EXCUSES;
+
+const PLACE_OF: Partial<Record<Stage, Place>> = { before: 'before', stub: 'between', after: 'after' };
+const STAGE_OF = { before: 'before', between: 'stub', after: 'after' } as const;
+
+/** What a stub's record does not mention was quiet. */
+const UNSAID = { verdict: 'quiet', outcome: 'exempt', reason: '' } as const;
+
+export interface Judgement {
+  /** What is held against ours, a line each; none if all is well. */
+  readonly violations: readonly string[];
+  readonly excuses: ReadonlySet<Excuse>;
+  /** What was excused, a line each. */
+  readonly excused: readonly string[];
+}
+
+/** Judges ours by what it said of each function and by what came of the jump. */
+export function judgeOurs(played: PlayedJump): Judgement {
+  return new Judge(played).judge();
+}
+
+class Judge {
+  readonly #played: PlayedJump;
+  readonly #result: JumpResult;
+  readonly #claims = new Map<Slot, { readonly claim: FunctionResult; readonly tick: number }>();
+  readonly #violations: string[];
+  readonly #excuses = new Set<Excuse>();
+  readonly #excused = new Set<string>();
+  /** The end of the last walk; `null` if there was none. */
+  readonly #over: PlaceRecord | null;
+
+  constructor(played: PlayedJump) {
+    this.#played = played;
+    this.#result = played.result;
+    this.#violations = [...played.untrue];
+    for (const { functions, tick } of played.records)
+      for (const claim of functions) this.#claims.set(claim.slot, { claim, tick });
+    this.#over = played.records.at(-1) ?? null;
+  }
+
+  judge(): Judgement {
+    this.#missing();
+    this.#writes();
+    this.#hang();
+    const { storms, lost, faults, wantedLost, corrupted } = this.#result;
+    for (const { line, slots, tick } of storms) {
+      if (slots.length === 0) this.#violations.push(`line ${line} was given up, and nobody had asserted it`);
+      for (const slot of slots) this.#blame(slot, tick, `asserts line ${line}, which is given up`, 'line');
+    }
+    for (const one of lost) this.#lost(one);
+    for (const { slot } of faults)
+      this.#blame(slot, this.#played.log.lastStopped(slot) ?? 0, 'still sends requests that the IOMMU stops');
+    for (const { slot, by } of wantedLost) this.#wanted(slot, by);
+    if (corrupted.some(({ writers }) => writers.includes('platform')))
+      this.#excuse('platform', 'the interrupt controller wrote');
+    return {
+      violations: [...new Set(this.#violations)],
+      excuses: this.#excuses,
+      excused: [...this.#excused],
+    };
+  }
+
+  /** Ours had its turn in this place, and says nothing. */
+  #missing(): void {
+    const { policy, result, records } = this.#played;
+    const places: readonly Place[] = policy === 'ours' ? ['before', 'between'] : [policy as Place];
+    for (const place of places) {
+      if (place === 'before' && result.path === 'crash') continue;
+      if (STAGES.indexOf(result.reached) <= STAGES.indexOf(STAGE_OF[place])) continue;
+      if (!records.some((record) => record.place === place))
+        this.#violations.push(`${place}: ours had its turn, and left no record`);
+    }
+  }
+
+  /** Any write that got through, whether or not it hit anything. */
+  #writes(): void {
+    const seen = new Set<Slot>();
+    for (const { slot, tick, broke } of this.#result.writes) {
+      if (seen.has(slot)) continue;
+      const how = broke === null ? 'still writes' : `still writes, and hits ${broke}`;
+      if (this.#blame(slot, tick, how)) seen.add(slot);
+    }
+  }
+
+  #hang(): void {
+    const { stuckOn, endTick, verdicts } = this.#result;
+    // What did not verify was hit by somebody, whom the writes name.
+    if (stuckOn === null || !verdicts.includes('hung')) return;
+    const slots = stuckOn.slots.map((text) => parseSlot(text)).filter((slot) => slot !== undefined);
+    const { log, bridges } = this.#played;
+    const what = `has a part in a hang: ${stuckOn.on}`;
+    if (slots.length === 0) this.#excuse('platform', stuckOn.on);
+    const ignores = slots.find((slot) => this.#faults(slot).ignoreBme);
+
+    const gone = slots.find((slot) => this.#fallsOff(slot));
+    if (ignores) this.#excuse('ignores-bme', `${ignores} ${what}`);
+    if (gone) this.#excuse('falls-off', `${gone} ${what}`);
+    const closedByOthers = slots.some((slot) => bridges.has(slot) && !log.gatedByUs(slot, endTick));
+    // The processor's own access, refused by a bridge that somebody else closed, is nobody else's doing.
+    const access = closedByOthers && stuckOn.cause === 'access-refused';
+    const starved = stuckOn.cause === 'awaits-dma';
+    for (const slot of ignores || gone ? [] : slots) {
+      const ours = log.gatedByUs(slot, endTick);
+      // A bridge refuses what whoever closed it wanted refused; what it refuses is another function's.
+      if (access || (bridges.has(slot) && !ours)) this.#excuse('kernel-did-it', `${slot} ${what}`);
+      else if (starved && ours) this.#violations.push(`${slot} ${what}; a shootdown gated it`);
+      else if (!this.#atWork()) this.#blame(slot, endTick, what);
+      else if (closedByOthers) this.#excuse('kernel-did-it', `${slot} ${what}`);
+      else this.#violations.push(`${slot} ${what}, while ours was at work`);
+    }
+  }
+
+  /** It ended in a place of ours, before that was over. */
+  #atWork(): boolean {
+    const place = PLACE_OF[this.#result.reached];
+    return place !== undefined && this.#played.records.every((record) => record.place !== place);
+  }
+
+  #lost({ slot, driver, cause, why }: LostDevice): void {
+    const { log, above } = this.#played;
+    const what = `${slot} is lost to ${driver}: ${why}`;
+    const claim = this.#claims.get(slot)?.claim;
+    const gate = log.firstGate(slot);
+    const closed = (above.get(slot) ?? []).some((bridge) => log.firstGate(bridge) === 'ours');
+    // A bridge that closed behind a function that somebody else had stopped cannot have hurt it.
+    const touched = gate === 'ours' || (gate === null && claim?.verdict === 'live' && closed);
+    const excuse = (): Excuse | null => {
+      if (cause === 'line-given-up') return 'shared-line';
+      if (cause === 'no-vector') return 'platform';
+      if (this.#played.era === '2006' && cause === 'never-served') return 'remote-irr';
+      if (!touched || this.#played.wedged.has(slot)) return 'kernel-did-it';
+      if (this.#fallsOff(slot)) return 'falls-off';
+      if (this.#faults(slot).ignoreBme) return 'ignores-bme';
+      if (claim?.verdict !== 'stopped' && cause === 'busy') return 'driver-wants-idle';
+      return this.#isSlow(slot) && cause === 'wedged' ? 'slow-disk' : null;
+    };
+    const found = excuse();
+    if (found) this.#excuse(found, what);
+    else this.#violations.push(`${what}; a shootdown had gated it or a bridge above`);
+  }
+
+  #wanted(slot: Slot, by: Slot): void {
+    if (!this.#played.log.gatedByUs(by, this.#result.endTick))
+      this.#excuse('kernel-did-it', `${slot}: its DMA was wanted, and ${by} refuses it`);
+    else this.#violations.push(`${slot}: its DMA was wanted, and a shootdown cleared BME of ${by}`);
+  }
+
+  /** True if it is settled once and for all. */
+  #blame(slot: Slot, tick: number, what: string, by: 'line' | 'request' = 'request'): boolean {
+    const over = this.#over;
+    if (over === null || tick <= over.tick) {
+      this.#excuse('too-early', `${slot} ${what}`);
+      return false;
+    }
+    const said = this.#claims.get(slot);
+    const { verdict, outcome, reason } = said?.claim ?? UNSAID;
+    const excuse = this.#excuseFor(slot, tick, by);
+    const claim = `${verdict} (${outcome}${reason ? `: ${reason}` : ''})`;
+    if (excuse) this.#excuse(excuse, `${slot} ${what}, ${said ? claim : 'not mentioned'}`);
+    else if (said) this.#violations.push(`${slot} ${what}, and is said to be ${claim}`);
+    else this.#violations.push(`${slot} ${what}, and the record does not mention it`);
+    return true;
+  }
+
+  #excuseFor(slot: Slot, tick: number, by: 'line' | 'request'): Excuse | null {
+    const said = this.#claims.get(slot);
+    const { verdict, outcome } = said?.claim ?? UNSAID;
+    const released = this.#played.log.releasedAfter(slot, said?.tick ?? this.#over?.tick ?? 0);
+    if (verdict === 'live' || verdict === 'unknown') return 'said-live';
+    if (this.#faults(slot).ignoreBme) return 'ignores-bme';
+    if (verdict !== 'stopped' && released !== null && released <= tick) return 'given-back';
+    if (
+      (outcome === 'partial' || outcome === 'timeout') &&
+      by === 'line' &&
+      this.#played.log.lacksIntxDisable(slot)
+    )
+      return 'no-intx-disable';
+    return said === undefined && this.#cannotReach(slot) ? 'unreachable' : null;
+  }
+
+  #faults(slot: Slot): Faults {
+    return this.#played.faults.get(slot) ?? {};
+  }
+
+  #fallsOff(slot: Slot): boolean {
+    const { allOnesAfterReads, vanishOnWrite } = this.#faults(slot);
+    return allOnesAfterReads !== undefined || (vanishOnWrite ?? false);
+  }
+
+  #isSlow(slot: Slot): boolean {
+    const { lateCompletionTicks, pendingForever } = this.#faults(slot);
+    return lateCompletionTicks !== undefined || (pendingForever ?? false);
+  }
+
+  #excuse(excuse: Excuse, what: string): void {
+    this.#excuses.add(excuse);
+    this.#excused.add(`${what}: ${excuse}`);
+  }
+
+  #cannotReach(slot: Slot): boolean {
+    return slotParts(slot).domain !== 0 && this.#played.records.every(({ place }) => place === 'between');
+  }
+}

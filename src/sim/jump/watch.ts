@@ -1,0 +1,270 @@
+import { hex, type Slot } from '../../pci/slot.js';
+import type { BindProblem, SimEvent } from '../events.js';
+import type { SimFunction } from '../functions/function.js';
+import { addressOf, type Owner, pageOf } from '../memory/memory.js';
+import type {
+  CorruptedPage,
+  FaultCount,
+  IrqStorm,
+  RefusedWrites,
+  Region,
+  StrayWrite,
+  TimelineEntry,
+} from './result.js';
+import { breaks, configWriteWords, errorWords } from './words.js';
+
+/** What the watch asks of those whom it watches. */
+export interface Watched {
+  readonly functions: ReadonlyMap<Slot, SimFunction>;
+  /** Which part of the next kernel was loaded into a page. */
+  readonly regionOf: (page: number) => Region | null;
+  /** Where the content of a page lay before. */
+  readonly originOf: (page: number) => number;
+  /** Which function the next kernel gave a page to. */
+  readonly holderOf: (page: number) => Slot | null;
+}
+
+interface Hit {
+  readonly by: Slot | 'platform';
+  readonly tick: number;
+  readonly region: Region;
+}
+
+/** Writes down what happens around a jump. */
+export class JumpWatch {
+  readonly writes: StrayWrite[] = [];
+  readonly storms: IrqStorm[] = [];
+  readonly timeline: TimelineEntry[] = [];
+  /** Why a driver of the next kernel could not be bound, or `null` if it was. */
+  readonly bound = new Map<Slot, BindProblem | null>();
+  /** Functions that the next kernel served. */
+  readonly served = new Set<Slot>();
+  /** Of functions whose DMA is wanted, when they sent the last write that landed. */
+  readonly wantedLanded = new Map<Slot, number>();
+  /** Buffers of the next kernel that others have written to: from what they hold nobody could tell. */
+  readonly spoiledBuffers = new Set<number>();
+  /** A dump is being saved: what is written now, it may show or not. */
+  saving = false;
+  readonly #watched: Watched;
+  readonly #refused = new Map<string, { slot: Slot; by: Slot; count: number }>();
+  readonly #wantedRefused = new Map<string, { slot: Slot; by: Slot; count: number }>();
+  readonly #faults = new Map<Slot, number>();
+  readonly #hits = new Map<number, Hit[]>();
+  readonly #said = new Map<Slot, Set<string>>();
+  readonly #platformSaid = new Set<Region>();
+  #jumped = false;
+  #booted = false;
+
+  constructor(watched: Watched) {
+    this.#watched = watched;
+  }
+
+  /** From now on nobody is there who wanted what the devices write. */
+  jumped(): void {
+    this.#jumped = true;
+  }
+
+  /** From now on the next kernel runs. */
+  booted(): void {
+    this.#booted = true;
+  }
+
+  get refused(): readonly RefusedWrites[] {
+    return [...this.#refused.values()];
+  }
+
+  get wantedRefused(): readonly RefusedWrites[] {
+    return [...this.#wantedRefused.values()];
+  }
+
+  get faults(): readonly FaultCount[] {
+    return [...this.#faults].map(([slot, count]) => ({ slot, count }));
+  }
+
+  /** A page that does not hold what it should, with those who wrote there. */
+  blame(page: number, region: Region): CorruptedPage {
+    const pages = new Set([page, this.#watched.originOf(page)]);
+    const hits = [...pages]
+      .flatMap((one) => this.#hits.get(one) ?? [])
+      .filter((hit) => hit.region === region);
+    const writers = [...new Set(hits.map(({ by }) => by))];
+    const firstTick = hits.length === 0 ? null : Math.min(...hits.map(({ tick }) => tick));
+    return { address: addressOf(page), region, writers, firstTick };
+  }
+
+  readonly observer = (event: SimEvent): void => {
+    switch (event.kind) {
+      case 'dma':
+        this.#dma(event);
+        return;
+      case 'read-refused':
+        this.#readRefused(event);
+        return;
+      case 'message':
+        this.#message(event);
+        return;
+      case 'config-write':
+        this.#configWrite(event);
+        return;
+      case 'error':
+        this.#sayOnce(`${event.what} ${event.cause}`, event, () => errorWords(event));
+        return;
+      case 'line-disabled':
+        this.#lineDisabled(event);
+        return;
+      case 'platform-write':
+        this.#platformWrite(event);
+        return;
+      case 'bound':
+        this.#bound(event);
+        return;
+      case 'served':
+        if (this.#booted) this.served.add(event.slot);
+        return;
+      case 'hung':
+        this.#say(event.tick, null, `stuck on ${event.on}`);
+        return;
+      case 'stage':
+        this.#say(event.tick, null, event.text);
+    }
+  };
+
+  #dma(event: Extract<SimEvent, { kind: 'dma' }>): void {
+    const { tick, slot, address, length, owner, refusedBy, faulted } = event;
+    const wanted = this.#watched.functions.get(slot)?.description.wanted ?? false;
+    if (refusedBy !== null || faulted) {
+      if (faulted) this.#fault(event, () => `a write to ${hex(address, 8)}`);
+      if (wanted) count(this.#wantedRefused, slot, refusedBy ?? slot);
+      if (refusedBy !== null && (this.#jumped || wanted)) {
+        if (this.#jumped) count(this.#refused, slot, refusedBy);
+        this.#sayOnce(`write ${refusedBy}`, event, () => `a write is refused: ${gate(slot, refusedBy)}`);
+      }
+      return;
+    }
+    if (wanted && owner === 'preserved') {
+      this.wantedLanded.set(slot, event.sent);
+      return;
+    }
+    const page = pageOf(address);
+    if (owner === 'next-dma-buffer' && this.#watched.holderOf(page) === slot) return;
+    const broke = this.#brokenBy(owner, page);
+    if (!this.#jumped && broke === null) return;
+    this.writes.push({ tick, slot, address, length, owner, broke });
+    if (broke !== null) this.#hit(page, { by: slot, tick, region: broke });
+    if (owner === 'next-dma-buffer') this.spoiledBuffers.add(page);
+    this.#sayOnce(broke ?? 'stray', event, () => {
+      const where = `${length} bytes at ${hex(address, 8)} (${owner ?? 'no memory'})`;
+      return `goes on writing: ${where}${breaks(broke)}`;
+    });
+  }
+
+  #message(event: Extract<SimEvent, { kind: 'message' }>): void {
+    const { slot, refusedBy } = event;
+    if (refusedBy === null || !this.#jumped) return;
+    this.#sayOnce('message', event, () => `an interrupt message is refused: ${gate(slot, refusedBy)}`);
+  }
+
+  #readRefused(event: Extract<SimEvent, { kind: 'read-refused' }>): void {
+    const { slot, refusedBy, faulted } = event;
+    const wanted = this.#watched.functions.get(slot)?.description.wanted ?? false;
+    if (faulted) this.#fault(event, () => 'a read');
+    if (wanted) count(this.#wantedRefused, slot, refusedBy ?? slot);
+    if (refusedBy === null || !(this.#jumped || wanted)) return;
+    this.#sayOnce(`read ${refusedBy}`, event, () => `a read is refused: ${gate(slot, refusedBy)}`);
+  }
+
+  #fault(event: SimEvent & { slot: Slot }, what: () => string): void {
+    if (!this.#booted) return;
+    this.#faults.set(event.slot, (this.#faults.get(event.slot) ?? 0) + 1);
+    this.#sayOnce('fault', event, () => `the IOMMU stops ${what()}`);
+  }
+
+  #platformWrite(event: Extract<SimEvent, { kind: 'platform-write' }>): void {
+    const { tick, address, owner } = event;
+    const region = this.#brokenBy(owner, pageOf(address));
+    if (region === null) return;
+    this.#hit(pageOf(address), { by: 'platform', tick, region });
+    if (this.#platformSaid.has(region)) return;
+    this.#platformSaid.add(region);
+    const what = 'the interrupt controller notes a pending message';
+    this.#say(tick, null, `${what} at ${hex(address, 8)} (${owner})${breaks(region)}`);
+  }
+
+  /** `null` if nobody uses the memory now. */
+  #brokenBy(owner: Owner | null, page: number): Region | null {
+    switch (owner) {
+      case 'next-kernel-image':
+        return 'image';
+      case 'next-kernel-initramfs':
+        return 'initramfs';
+      case 'staged':
+        return this.#watched.regionOf(page);
+      case 'next-kernel':
+      case 'next-dma-buffer':
+        return 'kernel-memory';
+      case 'old-kernel':
+      case 'dma-buffer':
+        return this.saving ? 'dump' : null;
+      case 'free':
+      case 'firmware':
+      case 'preserved':
+      case 'capture':
+      case null:
+        return null;
+    }
+  }
+
+  #hit(page: number, hit: Hit): void {
+    const hits = this.#hits.get(page);
+    if (hits) hits.push(hit);
+    else this.#hits.set(page, [hit]);
+  }
+
+  #configWrite(event: Extract<SimEvent, { kind: 'config-write' }>): void {
+    const fn = this.#watched.functions.get(event.slot);
+    const words = fn ? configWriteWords(fn, event) : null;
+    if (words !== null) this.#say(event.tick, event.slot, words);
+  }
+
+  #lineDisabled({ tick, line, slots }: Extract<SimEvent, { kind: 'line-disabled' }>): void {
+    if (this.#booted) this.storms.push({ line, slots, tick });
+    const whose =
+      slots.length === 0 ? '' : `, which ${slots.join(', ')} still assert${slots.length > 1 ? '' : 's'}`;
+    this.#say(tick, null, `nobody cared: interrupt line ${line} is given up${whose}`);
+  }
+
+  #bound(event: Extract<SimEvent, { kind: 'bound' }>): void {
+    const { tick, slot, driver, problem } = event;
+    if (!this.#booted) return;
+    this.bound.set(slot, problem);
+    this.#say(
+      tick,
+      slot,
+      problem === null ? `${driver} is bound` : `${driver} cannot be bound: ${problem.why}`,
+    );
+  }
+
+  /** Most of what happens happens again and again: the words are made only for the first time. */
+  #sayOnce(key: string, { tick, slot }: { tick: number; slot: Slot }, words: () => string): void {
+    const said = this.#said.get(slot);
+    if (said?.has(key)) return;
+    if (said) said.add(key);
+    else this.#said.set(slot, new Set([key]));
+    this.#say(tick, slot, words());
+  }
+
+  #say(tick: number, slot: Slot | null, text: string): void {
+    this.timeline.push({ tick, slot, text });
+  }
+}
+
+function gate(slot: Slot, by: Slot): string {
+  return by === slot ? 'its own bus mastering is off' : `${by} above it does not forward`;
+}
+
+function count(into: Map<string, { slot: Slot; by: Slot; count: number }>, slot: Slot, by: Slot): void {
+  const key = `${slot} ${by}`;
+  const entry = into.get(key);
+  if (entry) entry.count++;
+  else into.set(key, { slot, by, count: 1 });
+}

@@ -1,0 +1,49 @@
+import type { Observer } from '../events.js';
+import type { JumpResult } from '../jump/result.js';
+import { SimMachine } from '../machine.js';
+import type { PolicyName } from '../policies/names.js';
+import { type PlayedJump, playJump } from '../policies/play.js';
+import type { StubRunner } from '../policies/policy.js';
+import { unmetExpectations } from './expect.js';
+import { type Scenario, scenarioPolicy } from './scenario.js';
+import type { Expectation } from './schema.js';
+
+export interface ScenarioOptions {
+  /** Default 1. */
+  readonly seed?: number;
+  readonly stub?: StubRunner;
+  /** Sees everything that happens in the machine from before the jump on. */
+  readonly observer?: Observer;
+  /** Over the scenario's own. */
+  readonly path?: Scenario['path'];
+}
+
+export interface ScenarioRun extends PlayedJump {
+  readonly scenario: Scenario;
+  readonly policy: PolicyName;
+  readonly seed: number;
+  readonly result: JumpResult;
+  /** What the scenario expects under this policy; `null` if nothing, or if another path was asked for. */
+  readonly expected: Expectation | null;
+  /** What of that did not come true; empty if it all did, or nothing was expected. */
+  readonly unmet: readonly string[];
+}
+
+/** Plays a scenario once. The same scenario, policy and seed give the same run. */
+export async function runScenario(
+  scenario: Scenario,
+  policy: PolicyName,
+  { seed = 1, stub, observer, path = scenario.path }: ScenarioOptions = {},
+): Promise<ScenarioRun> {
+  const machine = new SimMachine(scenario.machine, { seed, faults: scenario.faults });
+  if (observer) machine.observe(observer);
+  const played = await playJump(machine, policy, {
+    ...scenario.jump,
+    path,
+    policy: scenarioPolicy(scenario),
+    ...(stub ? { stub } : {}),
+  });
+  const expected = path === scenario.path ? (scenario.expect[policy] ?? null) : null;
+  const unmet = expected === null ? [] : unmetExpectations(played.result, expected);
+  return { ...played, scenario, policy, seed, expected, unmet };
+}

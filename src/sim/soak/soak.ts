@@ -1,0 +1,121 @@
+import * as v from 'valibot';
+import { parseJson } from '../../quiesce/parse-json.js';
+import { JUMP_VERDICTS } from '../jump/result.js';
+import type { StubRunner } from '../policies/policy.js';
+import { drawCase, type SoakSettings } from './case.js';
+import { playCase, type SoakCaseOutcome } from './play.js';
+
+/** Violations that are written down with all that is said of them; the rest is counted. */
+const VIOLATIONS_KEPT = 20;
+
+const count = v.pipe(v.number(), v.integer(), v.minValue(0));
+const violationSchema = v.strictObject({
+  /** Of the case. */
+  number: count,
+  /** Within the case, from 0. */
+  jump: count,
+  what: v.array(v.string()),
+});
+
+/** What a soak has seen so far: enough to go on from. */
+const stateSchema = v.strictObject({
+  schema: v.literal('shootdown.sim-soak/1'),
+  seed: count,
+  functions: count,
+  policy: v.picklist(['ours', 'none']),
+  /** Cases that are done: the next one has this number. */
+  cases: count,
+  jumps: v.strictObject({ all: count, normal: count, crash: count, chained: count }),
+  verdicts: v.strictObject(
+    Object.fromEntries(JUMP_VERDICTS.map((verdict) => [verdict, count])) as Record<
+      (typeof JUMP_VERDICTS)[number],
+      typeof count
+    >,
+  ),
+  /** Jumps in which harm was not held against ours, by the reason. */
+  excuses: v.record(v.string(), count),
+  /** Jumps up to the first that was not clean, and the first in which memory was hit; `null` if there was none. */
+  firstHarm: v.nullable(count),
+  firstCorruption: v.nullable(count),
+  events: count,
+  /** Simulated time in ticks of 0.1 ms. */
+  ticks: count,
+  violations: v.strictObject({ count, first: v.array(violationSchema) }),
+});
+
+export type SoakState = v.InferOutput<typeof stateSchema>;
+export type SoakViolation = v.InferOutput<typeof violationSchema>;
+
+export function newSoak(settings: SoakSettings): SoakState {
+  return {
+    schema: 'shootdown.sim-soak/1',
+    seed: settings.seed,
+    functions: settings.functions,
+    policy: settings.policy,
+    cases: 0,
+    jumps: { all: 0, normal: 0, crash: 0, chained: 0 },
+    verdicts: Object.fromEntries(JUMP_VERDICTS.map((verdict) => [verdict, 0])) as SoakState['verdicts'],
+    excuses: {},
+    firstHarm: null,
+    firstCorruption: null,
+    events: 0,
+    ticks: 0,
+    violations: { count: 0, first: [] },
+  };
+}
+
+/** Reads the state that an earlier run left. `name` is what messages call it. Throws `bad-input`. */
+export function parseSoak(text: string, name: string): SoakState {
+  return parseJson(stateSchema, text, name, "soak's state");
+}
+
+/**
+ * Plays case after case, and gives the state after each; who takes them says when it is enough. The same settings
+ * give the same cases, wherever one goes on from.
+ */
+export async function* soak(
+  from: SoakState,
+  stub?: StubRunner,
+): AsyncGenerator<{ readonly state: SoakState; readonly violation: SoakViolation | null }, never, void> {
+  let state = from;
+  for (;;) {
+    const number = state.cases;
+    const outcome = await playCase(drawCase(from, number), stub ? { stub } : {});
+    const violation = violationOf(number, outcome);
+    state = after(state, outcome, violation);
+    yield { state, violation };
+  }
+}
+
+function violationOf(number: number, { jumps }: SoakCaseOutcome): SoakViolation | null {
+  const jump = jumps.findIndex(({ violations }) => violations.length > 0);
+  return jump < 0 ? null : { number, jump, what: [...(jumps[jump]?.violations ?? [])] };
+}
+
+function after(state: SoakState, outcome: SoakCaseOutcome, violation: SoakViolation | null): SoakState {
+  const jumps = { ...state.jumps };
+  const verdicts = { ...state.verdicts };
+  const excuses = { ...state.excuses };
+  let { firstHarm, firstCorruption } = state;
+  outcome.jumps.forEach((jump, at) => {
+    jumps.all++;
+    jumps[jump.path]++;
+    if (at > 0) jumps.chained++;
+    verdicts[jump.verdict]++;
+    for (const excuse of jump.excuses) excuses[excuse] = (excuses[excuse] ?? 0) + 1;
+    if (jump.verdict !== 'clean') firstHarm ??= jumps.all;
+    if (jump.verdict === 'corrupted') firstCorruption ??= jumps.all;
+  });
+  const { count, first } = state.violations;
+  const violations =
+    violation === null
+      ? state.violations
+      : { count: count + 1, first: count < VIOLATIONS_KEPT ? [...first, violation] : first };
+  return {
+    ...state,
+    cases: state.cases + 1,
+    ...{ jumps, verdicts, excuses, firstHarm, firstCorruption, violations },
+    events: state.events + outcome.events,
+    ticks: state.ticks + outcome.ticks,
+  };
+}
