@@ -14,7 +14,10 @@ import { newSoak, soak } from '../src/sim/soak/soak.js';
 
 const SIZES = [16, 64, 256, 1024, 4096];
 const SOAK_JUMPS = Number(process.argv[2] ?? 500);
-const ROUNDS = 5;
+/** Functions of which the cost is taken together: those of the largest machine. */
+const BATCH = 4096;
+const ROUNDS = 7;
+const WARM_UP = 2;
 
 setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;
@@ -88,23 +91,24 @@ function blocks(functions: number): MachineDescription {
   return { name: `${functions} functions`, captureDrivers: ['nvme'], functions: all };
 }
 
-/** Processor time of a jump of a machine of this size, without making it; the least of several, since others run, too. */
-async function jumpCost(functions: number, policy: PolicyName, path: 'normal' | 'crash') {
-  const times: number[] = [];
+/**
+ * Processor time of as many jumps of machines of this size as have `BATCH` functions together, without making them, and
+ * what each function had of it in µs.
+ */
+async function batchCost(functions: number, seed: number, policy: PolicyName, path: 'normal' | 'crash') {
   const description = blocks(functions);
-  let [events, ticks] = [0, 0];
-  for (let round = 0; round < Math.max(ROUNDS, 6000 / functions); round++) {
-    const machine = new SimMachine(description, { seed: round });
-    collect();
+  let [time, events, ticks] = [0, 0, 0];
+  for (let done = 0; done < BATCH; done += functions) {
+    const machine = new SimMachine(description, { seed: seed + done });
     const [before, start] = [machine.schedule.happened, process.cpuUsage()];
     const { result } = await playJump(machine, policy, { path, reboot: false });
     const { user, system } = process.cpuUsage(start);
-    times.push((user + system) / 1000);
-    events = machine.schedule.happened - before;
+    time += user + system;
+    events += machine.schedule.happened - before;
     ticks = result.endTick - result.startTick;
     if (result.stuckOn) throw new Error(`${functions} functions, ${policy}: ${result.stuckOn.on}`);
   }
-  return { ms: Math.min(...times), events, ticks };
+  return { functions, time: time / BATCH, events: events / BATCH, ticks };
 }
 
 for (const [policy, path] of [
@@ -112,17 +116,24 @@ for (const [policy, path] of [
   ['linux', 'normal'],
   ['ours', 'crash'],
 ] as const) {
-  const costs: number[] = [];
-  // What the first rounds cost is the compiler's.
-  await jumpCost(256, policy, path);
-  for (const size of SIZES) {
-    const { ms, events, ticks } = await jumpCost(size, policy, path);
-    const each = (1000 * ms) / size;
-    costs.push(each);
-    say(
-      `${policy}, ${path}, ${size} functions: ${ms.toFixed(1)} ms, ${each.toFixed(1)} µs a function, ${((1e6 * ms) / events).toFixed(0)} ns an event; ${(ticks / 10).toFixed(0)} ms in the machine`,
-    );
+  const batches: Awaited<ReturnType<typeof batchCost>>[] = [];
+  // All sizes take their turn in each round, so that the compiler's work and that of others is the same for all; what
+  // the first rounds cost is the compiler's.
+  for (let round = -WARM_UP; round < ROUNDS; round++) {
+    for (const size of SIZES) {
+      collect();
+      const batch = await batchCost(size, round, policy, path);
+      if (round >= 0) batches.push(batch);
+    }
   }
+  const costs = SIZES.map((size) => {
+    const own = batches.filter(({ functions }) => functions === size).sort((a, b) => a.time - b.time);
+    const { time, events, ticks } = own[own.length >> 1] as (typeof own)[number];
+    say(
+      `${policy}, ${path}, ${size} functions: ${((time * size) / 1000).toFixed(1)} ms, ${time.toFixed(1)} µs a function, ${events.toFixed(0)} events of ${((1000 * time) / events).toFixed(0)} ns; ${(ticks / 10).toFixed(0)} ms in the machine; least ${own[0]?.time.toFixed(1)}`,
+    );
+    return time;
+  });
   say(`${policy}, ${path}: dearest to cheapest ${(Math.max(...costs) / Math.min(...costs)).toFixed(2)}`);
 }
 

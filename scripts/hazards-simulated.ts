@@ -1,5 +1,5 @@
+import type { Expectation } from '../src/sim/scenario/expect.js';
 import type { Scenario } from '../src/sim/scenario/scenario.js';
-import type { Expectation } from '../src/sim/scenario/schema.js';
 
 interface Hazard {
   readonly id: string;
@@ -60,11 +60,25 @@ export function hazardsSimulated(hazards: readonly Hazard[], scenarios: readonly
     '| --- | --- | --- | --- | --- |',
     ...scenarios.flatMap((scenario) => labRow(scenario)),
     '',
+    '## What stands for what',
+    '',
+    ...STAND_INS.map((text) => `- ${text}`),
+    '',
     '## Notes',
     '',
     ...notes.flatMap((scenario) => note(scenario)),
   ].join('\n');
 }
+
+/** Where the machine is coarser than what it shows, and no single scenario says so. */
+const STAND_INS = [
+  '**MSI off.** Kernels turn MSI and MSI-X off when they find a function since [d5dea7d95c48](https://git.kernel.org/linus/d5dea7d95c48) (2011), and until then BME off keeps messages back: with them the last step of ours changes nothing that is seen. It matters to a next kernel of before, which leaves messages on when a driver gives BME back; `stale-messages` has one of 2006.',
+  '**INTx on.** Today’s `pci_enable_device` clears INTx-disable before the driver lets the function master the bus; that of 3.10 does not (`drivers/pci/pci.c`). For kernels of 2006 and 3.13 the machine has the driver do it when it asks for its line. A driver of that time that did not would get no interrupt from a function that ours has gated, which is not shown.',
+  '**Late and missing answers.** A read that a device sent is answered after a few tenths of a millisecond, late (`lateCompletionTicks`), never (`pendingForever`), or, where the IOMMU stops it, with an abort or not at all, which its function reports after 50 ms and asks again. A configuration read of the processor does not wait: what is not there reads as ones at once. How long a stub waits for one that a root port gives up on is not shown.',
+  '**Poisoned data.** An answer is right or is missing: Completer Abort stands for one that is poisoned.',
+  '**A probe** takes no time, but for what its driver is described to spend between `pci_set_master` and the reset of the device (`resetAfterMs`); a gated device that was not reset goes on with its old work for so long.',
+  '**What no checker sees from outside.** That the IOMMU stops what it should is tested, not watched: checkers go by its own word. A stray write of what lay there already is counted as a stray write and corrupts nothing.',
+] as const;
 
 function table(first: string, rows: readonly string[]): string[] {
   return [
@@ -75,7 +89,8 @@ function table(first: string, rows: readonly string[]): string[] {
 }
 
 function row(first: string, { name, mechanism, path, expect, fact, confidence }: Scenario): string {
-  const others = fact.under === 'none' ? '' : `, \`${fact.under}\`: ${verdict(expect[fact.under])}`;
+  const others =
+    fact === null || fact.under === 'none' ? '' : `, \`${fact.under}\`: ${verdict(expect[fact.under])}`;
   const what = `${mechanism}: [${name}](../scenarios/${name}.json), ${path} path`;
   return `| ${first} | ${what} | ${verdict(expect.none)}${others} | ${verdict(expect.ours)} | ${confidence} |`;
 }

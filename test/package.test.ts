@@ -33,6 +33,26 @@ describe('the package', () => {
     expect(stillLive.length).toBeGreaterThan(0);
   });
 
+  it('plays a jump, a scenario and a soak as a library', async () => {
+    const library = (await import(`${root}dist/index.mjs`)) as typeof import('../src/index.js');
+    const description = { ...library.profile('server'), captureDrivers: [] };
+    const { verdict } = await library.createMachine(description).jump({ path: 'crash' });
+    expect(library.JUMP_VERDICTS).toContain(verdict);
+    const [name = ''] = library.shippedScenarioNames;
+    const path = `scenarios/${name}.json`;
+    const scenario = library.parseScenario(read(path), path);
+    expect(scenario).toEqual(library.shippedScenario(name));
+    const { unmet, expected } = await library.runScenario(scenario, 'none');
+    expect(expected).not.toBeNull();
+    expect(unmet).toEqual([]);
+    const soak = library.soak(library.newSoak({ seed: 1, functions: 8, policy: 'ours' }));
+    for await (const { state, violation } of soak) {
+      expect(state.cases).toBe(1);
+      expect(violation).toBeNull();
+      break;
+    }
+  });
+
   it('starts without anything else and knows its version', () => {
     const { version } = JSON.parse(read('package.json'));
     expect(shootdown(['--version']).stdout).toBe(`${version}\n`);

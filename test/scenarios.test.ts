@@ -85,7 +85,14 @@ describe.each(shipped)('$name', ({ text, name, scenario }) => {
     expect({ unmet, untrue }).toEqual({ unmet: [], untrue: [] });
   });
 
+  it('says where it comes from, and how sure that is', () => {
+    expect(scenario.sources).not.toEqual([]);
+    expect(scenario.mechanism).not.toBeNull();
+    expect(scenario.confidence).not.toBeNull();
+  });
+
   it('shows no symptom without its fact', async () => {
+    if (fact === null) throw new Error('names no fact');
     const symptom = expected[fact.under] ?? expected.none;
     const changed = withoutFact(text, name);
     for (const seed of SEEDS) {

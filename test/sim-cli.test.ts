@@ -1,8 +1,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { SHOOTDOWN, shootdown } from './support/cli.js';
 
@@ -24,6 +25,8 @@ describe('sim list', () => {
     const { status, stdout } = shootdown(['sim', 'list']);
     expect(status).toBe(0);
     expect(stdout).toContain('bridge-before-child');
+    const narrow = shootdown(['sim', 'list'], { COLUMNS: '70' }).stdout.split('\n');
+    expect(Math.max(...narrow.map((line) => line.length))).toBeLessThanOrEqual(70);
     expect(stdout).toContain('ia64-2006');
     const told = json(shootdown(['sim', 'list', '--json']).stdout);
     expect(told.schema).toBe('shootdown.sim-list/1');
@@ -43,6 +46,32 @@ describe('sim run', () => {
     expect(ours.stdout).toMatch(/clean/);
     for (const line of [...none.stdout.split('\n'), ...ours.stdout.split('\n')])
       expect(line.length).toBeLessThanOrEqual(120);
+  });
+
+  it('says beside the verdict what was expected, what its exit status means, and what stays live', () => {
+    const { stdout } = shootdown(['sim', 'run', 'bridge-before-child', '--policy', 'ours']);
+    expect(stdout).toMatch(/^bridge-before-child \(H03\), crash path, policy ours: clean \(as expected\)\n/);
+    expect(stdout).toMatch(/ 1 left live:\n {2}0000:00:00\.0: exempt by rule host-bridge: host bridge/);
+    for (const command of ['run', 'matrix', 'soak'])
+      expect(shootdown(['sim', command, '--help']).stdout).toMatch(/Exit status: 0/);
+    const text = readFileSync(new URL('../scenarios/live-rings.json', import.meta.url), 'utf8');
+    const wrong = { ...json(text), expect: { ...json(text).expect, none: { verdict: 'hung' } } };
+    const unmet = shootdown(['sim', 'run', file('wrong.json', JSON.stringify(wrong))]);
+    expect(unmet.stdout).toMatch(/policy none: corrupted \(NOT AS EXPECTED: hung\)\n/);
+    expect(unmet.status).toBe(2);
+  });
+
+  it('tells in the timeline that wanted DMA is lost', () => {
+    const { stdout } = shootdown(['sim', 'run', 'wanted-dma', '--policy', 'xen-2011']);
+    expect(stdout).toMatch(/02:00\.0 +its DMA was wanted and is lost: \d+ requests were refused, by/);
+  });
+
+  it('plays the least that a scenario of one’s own may say', () => {
+    const readme = readFileSync(new URL('../scenarios/README.md', import.meta.url), 'utf8');
+    const [, example = ''] = /```json\n(.*?)```/s.exec(readme) ?? [];
+    const mine = file('least.json', example);
+    expect(shootdown(['sim', 'run', mine])).toMatchObject({ status: 0, stderr: '' });
+    expect(shootdown(['sim', 'run', mine, '--policy', 'ours'])).toMatchObject({ status: 0, stderr: '' });
   });
 
   it('gives the same run for the same seed, as JSON', () => {
@@ -93,7 +122,17 @@ describe('sim run', () => {
     [['sim', 'run', './nothing.json'], 1, /nothing\.json/],
     [['sim', 'run', 'live-rings', '--policy', 'magic'], 64, /magic/],
     [['sim', 'run', 'live-rings', '--seed', '-1'], 64, /whole number/],
-    [['sim', 'run', 'live-rings', '--like', 'x'], 64, /--like/],
+    [['sim', 'run', 'live-rings', '--like', 'x'], 64, /a scenario, live-rings, and --like, .*give one/],
+    [['sim', 'run', 'live-rings', '--platform', 'laptop'], 64, /--platform is for --like/],
+    [['sim', 'run', 'live-rings', '--capture-drivers', 'nvme'], 64, /--capture-drivers is for --like/],
+    [['sim', 'run', 'live-rings', '--policy-file', 'x'], 64, /--policy-file is for --like/],
+    [['sim', 'run', 'all', '--trace'], 64, /--trace is for one scenario/],
+    [['sim', 'soak', '--replay', '1', '--state', 'x'], 64, /--state is for a soak/],
+    [['sim', 'soak', '--replay', '1', '--minutes', '1'], 64, /--minutes is for a soak/],
+    [['sim', 'soak', '--replay', '2:1', '--seed', '3'], 64, /two seeds/],
+    [['sim', 'soak', '--replay', '2:'], 64, /whole number/],
+    [['sim', 'soak', '--state', ''], 64, /must name a file/],
+    [['sim', 'matrix', '--scenario', 'live-rings', 'live-rings'], 64, /live-rings was given twice/],
     [['sim', 'run', '--like', '/dev/zero'], 1, /larger than 64 MiB/],
     [['sim', 'run', '--like', '/nonexistent'], 1, /nonexistent/],
     [['sim', 'soak', '--jumps', '0'], 64, /whole number/],
@@ -112,12 +151,61 @@ describe('sim run --like', () => {
     expect(stdout).toContain('Nobody stops a device');
     expect(stdout).toContain('0000:01:00.0');
     expect(stdout).toMatch(/after\. The next kernel is clean/);
-    expect(stdout).toContain('0000:00:02.0 stays live: boot display');
+    expect(stdout).toMatch(/0000:00:02\.0 +at work +exempt by rule boot-display: boot display/);
+    expect(stdout).toMatch(/0000:00:00\.0 +idle +exempt by rule host-bridge/);
+    expect(stdout).toContain(`Again: shootdown sim run --like ${audit} --seed 1\n`);
+    for (const line of stdout.split('\n').slice(0, -2)) expect(line.length).toBeLessThanOrEqual(100);
     expect(status).toBe(0);
-    const { schema, none, ours } = json(shootdown(['sim', 'run', '--like', audit, '--json']).stdout);
+    const args = [
+      'sim',
+      'run',
+      '--like',
+      audit,
+      '--platform',
+      'laptop',
+      '--capture-drivers',
+      'nvme',
+      '--json',
+    ];
+    const { schema, none, ours, stays, again } = json(shootdown(args).stdout);
     expect(schema).toBe('shootdown.sim-like/1');
     expect(none.verdict).not.toBe('clean');
     expect(ours.verdict).toBe('clean');
+    expect(stays[1]).toMatchObject({
+      slot: '0000:00:02.0',
+      busy: true,
+      why: expect.stringMatching(/boot-display/),
+    });
+    expect(again).toBe(`shootdown sim run --like ${audit} --platform laptop --capture-drivers nvme --seed 1`);
+  });
+
+  it('says why each writer stays, and what it had to assume', () => {
+    const dump = fileURLToPath(new URL('../dumps/odd-domains.txt', import.meta.url));
+    const { status, stdout, stderr } = shootdown(['sim', 'run', '--like', dump]);
+    expect(stdout).toMatch(/0001:01:00\.0 +at work +out of reach: it lies in PCI segment 1,/);
+    expect(stderr).toMatch(/which driver is bound is not known .*--capture-drivers/);
+    expect(status).toBe(2);
+    const { stderr: more } = shootdown(['sim', 'run', '--like', dump, '--capture-drivers', 'magic']);
+    expect(more).toContain('note: magic: drives no function here');
+  });
+
+  it.each(['terminal', 'pipe'])('ends when it is interrupted while it reads a %s', async (kind) => {
+    const args = [SHOOTDOWN, 'sim', 'run', '--like', '-'];
+    const command = `${process.execPath} ${args.join(' ')}`;
+    const child =
+      kind === 'pipe'
+        ? spawn(process.execPath, args, { stdio: ['pipe', 'ignore', 'pipe'] })
+        : spawn('script', ['-qec', command, '/dev/null'], { stdio: ['pipe', 'pipe', 'ignore'] });
+    let said = '';
+    (kind === 'pipe' ? child.stderr : child.stdout)?.on('data', (chunk) => {
+      said += chunk;
+    });
+    setTimeout(() => {
+      if (kind === 'pipe') child.kill('SIGINT');
+      else child.stdin?.write('\u0003');
+    }, 1500);
+    const [status] = await once(child, 'exit');
+    expect([status, said]).toEqual([1, expect.stringContaining('stopped while reading standard input')]);
   });
 
   it('says what is neither', () => {
@@ -128,6 +216,17 @@ describe('sim run --like', () => {
 });
 
 describe('sim matrix', () => {
+  it('refuses two of one name', () => {
+    const text = readFileSync(new URL('../scenarios/live-rings.json', import.meta.url), 'utf8');
+    const [a, b] = [file('a.json', text), file('b.json', text)];
+    const { status, stderr } = shootdown(['sim', 'matrix', '--scenario', a, b]);
+    expect([status, stderr]).toEqual([
+      64,
+      expect.stringContaining(`${a} and ${b} are both called live-rings`),
+    ]);
+    expect(shootdown(['sim', 'matrix', '--scenario', 'live-rings', a]).status).toBe(64);
+  });
+
   it('sets policies side by side, in any width', () => {
     for (const width of [80, 200]) {
       const args = ['sim', 'matrix', '--scenario', 'live-rings', 'bridge-before-child'];
@@ -178,12 +277,69 @@ describe('sim soak', () => {
     const { status, stdout } = shootdown([...small, '--jumps', '20', '--policy', 'none']);
     expect(stdout).toMatch(/jumps .*normal.*crash/s);
     expect(stdout).toContain('corrupted');
+    expect(stdout.replace(/\s+/g, ' ')).toMatch(/\d+ jumps of \d+ did harm, .* why the exit status is 2\./);
+    expect(stdout).not.toContain('No violation');
     expect(status).toBe(2);
+  });
+
+  it('refuses a state that no soak can have left, and one that it could not write, before it starts', () => {
+    const state = join(folder, 'counts.json');
+    const good = json(shootdown([...small, '--jumps', '5', '--state', state, '--json']).stdout);
+    const { seconds: _, smallest: __, ...counts } = good;
+    const bad = (changes: object) =>
+      shootdown([
+        ...small,
+        '--jumps',
+        '9',
+        '--state',
+        file('bad-counts.json', JSON.stringify({ ...counts, ...changes })),
+      ]);
+    for (const [changes, message] of [
+      [{ jumps: { all: 1e300, normal: 1e300, crash: 0, chained: 0 } }, /jumps\.all is 1e\+300, and at most/],
+      [{ jumps: { ...counts.jumps, all: counts.jumps.all + 1 } }, /crash jumps are not/],
+      [{ cases: counts.cases + 1 }, /jumps on \d+ machines/],
+      [{ verdicts: { ...counts.verdicts, hung: 7000 } }, /verdicts of/],
+      [{ firstHarm: 1e9 }, /firstHarm is jump 1000000000 of/],
+      [
+        { violations: { count: 0, first: [{ number: 0, jump: 0, what: [] }] } },
+        /0 violations, 1 of them told/,
+      ],
+    ] as const)
+      expect(bad(changes)).toMatchObject({ status: 1, stdout: '', stderr: expect.stringMatching(message) });
+    const nowhere = shootdown([
+      ...small,
+      '--jumps',
+      '1000000',
+      '--state',
+      join(folder, 'nowhere', 'state.json'),
+    ]);
+    expect([nowhere.status, nowhere.stderr]).toEqual([1, expect.stringMatching(/its folder is not there/)]);
+  });
+
+  it('still says what it saw if its state cannot be written any more', async () => {
+    const place = join(folder, 'goes-away');
+    mkdirSync(place);
+    const args = [SHOOTDOWN, ...small, '--jumps', '1000000', '--state', join(place, 'state.json')];
+    const child = spawn(process.execPath, args);
+    let [said, told] = ['', ''];
+    child.stderr.on('data', (chunk) => {
+      said += chunk;
+    });
+    child.stdout.on('data', (chunk) => {
+      told += chunk;
+    });
+    setTimeout(() => rmSync(place, { recursive: true }), 1000);
+    setTimeout(() => child.kill('SIGINT'), 1500);
+    const [status] = await once(child, 'exit');
+    expect([status, said]).toEqual([1, expect.stringContaining('state.json cannot be written')]);
+    expect(told).toMatch(/^\d+ jumps/);
   });
 
   it('plays one case again', () => {
     const { status, stdout } = shootdown([...small, '--replay', '4']);
     expect(status).toBe(0);
-    expect(stdout).toMatch(/^Case 4, \d+ functions: (normal|crash): /);
+    expect(stdout).toMatch(/^Case 4 of seed 3, \d+ functions: (normal|crash): /);
+    const same = shootdown(['sim', 'soak', '--functions', '12', '--replay', '3:4']);
+    expect(same.stdout).toBe(stdout);
   });
 });

@@ -37,7 +37,14 @@ describe('a matrix', () => {
     expect(head).toBe('| scenario | jump | 6.1 none | 6.1 ours | 6.12 none |');
     expect(first).toBe('| `crash-e1000` | crash | stray 97/100, 7.1 s | clean 0/100, 7.1 s | failed |');
     expect(second).toBe('| `normal-edu` | normal |  | clean 0/100, 7.1 s |  |');
-    expect(remark).toBe('- crash-e1000, 6.1, none: a | b');
+    expect(remark).toBe('- crash-e1000, 6.1, none: a \\| b');
+  });
+
+  it('has nothing of what a scenario says in its Markdown but text', () => {
+    const remark = '# a <b>|\n# c \u001b[31m [d](e) \\';
+    const [, , , , line, rest] = matrixMarkdown(matrix(row('x', 'ours', { remark }))).split('\n');
+    expect(line).toBe('- x, 6.1, ours: \\# a \\<b>\\| # c ?\\[31m \\[d\\](e) \\\\');
+    expect(rest).toBe('');
   });
 
   it('names the kernel only where there are several, and fits the terminal', () => {

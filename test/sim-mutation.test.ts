@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { openScenario } from '../src/cli/scenario-files.js';
+import { defaultPolicy } from '../src/quiesce/default-policy.js';
 import type { FunctionDescription, MachineDescription } from '../src/sim/description.js';
 import { runScenario } from '../src/sim/scenario/run.js';
 import { drawCase, type SoakCase } from '../src/sim/soak/case.js';
@@ -46,6 +47,7 @@ describe('ours, broken in one thing', () => {
     ['intx-disable', /its INTx is not disabled/],
     ['intx-disable, honestly told', /its INTx can be disabled/],
     ['pending-wait', /of its requests are not answered/],
+    ['msi-off', /its MSI(-X)? is on/],
     ['nothing, told as stopped', /its device still has work/],
     ['everything exempt', /there is no reason for it/],
     ['buses from 3 up forgotten', /there is no reason for it/],
@@ -57,7 +59,9 @@ describe('ours, broken in one thing', () => {
   it.each([
     ['intx-disable', 'intx-after-msi', 'irq-storm'],
     ['intx-disable', 'shared-intx-line', 'irq-storm'],
+    ['msi-off', 'stale-messages', 'hung'],
     ['exemptions', 'display-needs-bme', 'device-lost'],
+    ['exemptions', 'second-display', 'device-lost'],
     ['exemptions', 'usb-before-handoff', 'hung'],
     ['exemptions', 'wanted-dma', 'wanted-dma-lost'],
   ] as const)('%s: is caught by the scenario %s, which comes to %s', async (breakage, name, verdict) => {
@@ -66,6 +70,15 @@ describe('ours, broken in one thing', () => {
     expect([whole.result.verdict, whole.unmet]).toEqual(['clean', []]);
     const broken = await runScenario(scenario, 'ours', { stub: brokenStub(breakage) });
     expect(broken.result.verdict).toBe(verdict);
+  });
+
+  it.each([
+    ['integrated-display', 'second-display', 'device-lost'],
+    ['usb-without-driver', 'usb-before-handoff', 'hung'],
+  ] as const)('without the rule %s: is caught by the scenario %s', async (rule, name, verdict) => {
+    expect(defaultPolicy().rules.map(({ id }) => id)).toContain(rule);
+    const stub = brokenStub({ withoutRule: rule });
+    expect((await runScenario(openScenario(name), 'ours', { stub })).result.verdict).toBe(verdict);
   });
 
   it('ordering: hangs a machine on which a refused request is fatal, and the right order does not', async () => {

@@ -87,7 +87,10 @@ describe('a case that shows something', () => {
       { ...newSoak({ seed: 5, functions: 40, policy: 'ours' }), violations: VIOLATION },
       {
         seconds: 2,
-        smallest: { case: smallest, file: null, command: null },
+        smallest: {
+          ...{ case: smallest, what: ['something is wrong'], file: null },
+          ...{ command: 'shootdown sim soak --replay 1', why: 'it takes 2 jumps' },
+        },
         again: 'shootdown sim soak --replay 1',
       },
       STYLE,
@@ -95,6 +98,9 @@ describe('a case that shows something', () => {
     expect(said).toContain('1 violation');
     expect(said).toContain(smallest.machine.functions.at(-1)?.slot);
     expect(said).toContain('Again: shootdown sim soak --replay 1');
+    expect(said).toMatch(
+      /something is wrong\nIt is not written as a scenario: it takes 2 jumps\. .*--replay 1/,
+    );
 
     // And as a file that `sim run` plays, it shows the same.
     const text = JSON.stringify(caseScenario(smallest, STORY, defaultPolicy().bounds.pendingTimeoutMs));

@@ -36,6 +36,27 @@ describe('a soak', () => {
     expect(state.firstCorruption).toBeLessThanOrEqual(100);
   });
 
+  it('has bridges that refuse what is below them, in one jump of eight where nobody does anything', {
+    timeout: 120_000,
+  }, async () => {
+    const share = async (policy: SoakSettings['policy']) => {
+      let [jumps, refusing] = [0, 0];
+      for (let number = 0; number < 80; number++) {
+        await playCase(drawCase({ ...settings(policy), seed: 7 }, number), {
+          onJump: ({ result: { timeline } }) => {
+            jumps++;
+            if (timeline.some(({ text }) => text.startsWith('Unsupported Request on a request of')))
+              refusing++;
+          },
+        });
+      }
+      return refusing / jumps;
+    };
+    const [ours, none] = [await share('ours'), await share('none')];
+    expect(ours).toBeGreaterThan(1 / 16);
+    expect(none).toBeGreaterThan(1 / 8);
+  });
+
   it('comes to the same when it is cut in two', { timeout: 120_000 }, async () => {
     const small = settings('ours', 12);
     const whole = await play(newSoak(small), 40);

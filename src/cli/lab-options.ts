@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { InvalidArgumentError, Option } from 'commander';
+import { Option } from 'commander';
 import { systemClock } from '../host/clock.js';
 import { removeOldRuns, runName } from '../lab/old-runs.js';
 import type { RunOptions } from '../lab/run.js';
@@ -58,11 +58,4 @@ export function newRunFolder(store: Store, name: string, keep: boolean): RunFold
   if (!keep) removeOldRuns(runs);
   const mark = randomBytes(MARK_BYTES).toString('hex');
   return new RunFolder(join(runs, runName({ time: new Date(), name, pid: process.pid, mark })));
-}
-
-/** For an option that counts. */
-export function positive(text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError('a whole number from 1 on.');
-  return value;
 }

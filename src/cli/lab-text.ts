@@ -1,12 +1,11 @@
-import type { LabOutcome } from '../lab/scenario.js';
 import type { LabVerdict } from '../lab/verdict.js';
-import { type Style, table } from '../report/table.js';
+import { coloredVerdict, type Style, table } from '../report/table.js';
 
 /** One run, for people. */
 export function verdictText(verdict: LabVerdict, style: Style): string {
   const { stray, next, kernel, apply } = verdict;
   const lines = [
-    `${style.bold(verdict.scenario)}, Linux ${kernel.release}, policy ${verdict.policy}: ${colored(verdict.outcome, style)}`,
+    `${style.bold(verdict.scenario)}, Linux ${kernel.release}, policy ${verdict.policy}: ${coloredVerdict(verdict.outcome, style)}`,
   ];
   if (stray.of !== null) {
     const what = stray.of === 'frames' ? 'frames sent' : 'writes asked for';
@@ -54,8 +53,4 @@ export function verdictText(verdict: LabVerdict, style: Style): string {
   ]);
   const columns = ['slot', 'ids', 'before the jump', 'after'].map((title) => ({ title }));
   return `${lines.join('\n')}\n\n${table(columns, changed, style)}\n\n${style.dim(verdict.folder)}\n`;
-}
-
-function colored(outcome: LabOutcome, style: Style): string {
-  return outcome === 'clean' ? style.green(outcome) : style.red(outcome);
 }

@@ -1,5 +1,5 @@
 import { closeSync, openSync, readSync } from 'node:fs';
-import { type Command, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { ShootdownError } from '../pci/error.js';
 import type { PciFunction } from '../pci/function.js';
 import { matchesId, matchesSlot, parseIdSelector, parseSlotSelector } from '../pci/selector.js';
@@ -58,6 +58,15 @@ export function choice(
 ): Option {
   const option = new Option(flags, description).choices(values);
   return fallback === undefined ? option : option.default(fallback);
+}
+
+/** A parser for an option that takes a whole number. */
+export function wholeNumber(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (/^\d+$/.test(text) && value >= min && value <= max) return value;
+    throw new InvalidArgumentError(`it must be a whole number from ${min} to ${max}.`);
+  };
 }
 
 export function readPolicy(path: string | undefined): Policy {

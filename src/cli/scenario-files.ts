@@ -4,21 +4,37 @@ import {
   parseScenario,
   SCENARIO_BYTES_MAX,
   type Scenario,
+  shippedScenario,
   shippedScenarioNames,
-  shippedScenarioText,
 } from '../sim/scenario/scenario.js';
 import { readText } from './options.js';
 import { readError } from './read-error.js';
 
 /** The scenario of that name, or the one in that file. Throws `usage` for neither, `bad-input` for a bad file. */
 export function openScenario(what: string): Scenario {
-  const shipped = shippedScenarioText(what);
-  if (shipped !== undefined) return parseScenario(shipped, `scenarios/${what}.json`);
+  const shipped = shippedScenario(what);
+  if (shipped) return shipped;
   if (!/[./]/.test(what)) {
     const message = `no scenario is called ${what}: shootdown sim list names them, and a file has a dot or a slash in its name`;
     throw new ShootdownError('usage', message);
   }
   return parseScenario(readSmall(what), what);
+}
+
+/** Several at once. Throws `usage` for two of one name, which nothing could tell apart in what is said of them. */
+export function openScenarios(whats: readonly string[]): readonly Scenario[] {
+  const givenAs = new Map<string, string>();
+  return whats.map((what) => {
+    const scenario = openScenario(what);
+    const other = givenAs.get(scenario.name);
+    if (other === what) throw new ShootdownError('usage', `${what} was given twice`);
+    if (other !== undefined) {
+      const message = `${other} and ${what} are both called ${scenario.name}: change the name in one of them`;
+      throw new ShootdownError('usage', message);
+    }
+    givenAs.set(scenario.name, what);
+    return scenario;
+  });
 }
 
 export function shippedScenarios(): readonly Scenario[] {

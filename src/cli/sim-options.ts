@@ -1,9 +1,9 @@
-import { InvalidArgumentError, Option } from 'commander';
+import { Option } from 'commander';
 import { POLICY_NAMES } from '../sim/policies/names.js';
-import { choice } from './options.js';
+import { choice, wholeNumber } from './options.js';
 
 /** 2³¹ - 1: what a seed may be. */
-const SEED_MAX = 0x7fff_ffff;
+export const SEED_MAX = 0x7fff_ffff;
 
 export function seedOption(): Option {
   return new Option('--seed <number>', 'draws all that is left to chance: the same seed, the same run')
@@ -13,15 +13,6 @@ export function seedOption(): Option {
 
 export function policyOption(fallback?: string): Option {
   return choice('--policy <policy>', 'what is done about the jump', POLICY_NAMES, fallback);
-}
-
-/** A parser for an option that takes a whole number. */
-export function wholeNumber(min: number, max: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (/^\d+$/.test(text) && value >= min && value <= max) return value;
-    throw new InvalidArgumentError(`it must be a whole number from ${min} to ${max}.`);
-  };
 }
 
 /** Lets signals have their turn: a simulation waits for nobody. */

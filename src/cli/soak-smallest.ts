@@ -1,5 +1,9 @@
 import { systemClock } from '../host/clock.js';
+import { writeOutput } from '../host/output-file.js';
+import { ShootdownError } from '../pci/error.js';
 import { defaultPolicy } from '../quiesce/default-policy.js';
+import { counted } from '../report/jump-words.js';
+import type { SmallestCase } from '../report/soak-text.js';
 import type { JumpVerdict } from '../sim/jump/result.js';
 import { parseScenario } from '../sim/scenario/scenario.js';
 import { caseScenario } from '../sim/scenario/text.js';
@@ -8,16 +12,7 @@ import { playCase, type SoakPlayOptions } from '../sim/soak/play.js';
 import { shrinkCase } from '../sim/soak/shrink.js';
 import type { Io } from './io.js';
 import { jsonText } from './options.js';
-import { writeOutput } from './output-file.js';
 import { turn } from './sim-options.js';
-
-/** The smallest case found that still shows a violation. */
-export interface Smallest {
-  readonly case: SoakCase;
-  /** Where it was written as a scenario, and the command that plays that; `null` if it cannot be said as one. */
-  readonly file: string | null;
-  readonly command: string | null;
-}
 
 const MODE = 0o644;
 /** A case that is still large by then is shown as it is. */
@@ -30,7 +25,7 @@ export async function smallestOf(
   { stub }: SoakPlayOptions,
   io: Io,
   again: string,
-): Promise<Smallest> {
+): Promise<SmallestCase> {
   let tried = 0;
   const until = systemClock.now() + SHRINK_MS;
   const play = (candidate: SoakCase) => playCase(candidate, stub ? { stub } : {});
@@ -47,21 +42,38 @@ export async function smallestOf(
   const plain = smallest.jumps.map((jump) => ({ ...jump, policy: 'none' as const }));
   const none = verdictOf((await play({ ...smallest, jumps: plain })).jumps);
   const name = `soak-${settings.seed}-${number}`;
-  const what = jumps.flatMap(({ violations }) => violations).join('; ');
+  const what = jumps.flatMap(({ violations }) => violations);
+  const timeout = defaultPolicy().bounds.pendingTimeoutMs;
   const scenario = caseScenario(
     smallest,
-    { name, title: what, found: again, story: what, none, seen: verdictOf(jumps) },
-    defaultPolicy().bounds.pendingTimeoutMs,
+    {
+      ...{ name, title: what.join('; '), found: again, story: what.join('; ') },
+      ...{ none, seen: verdictOf(jumps) },
+    },
+    timeout,
   );
-  if (scenario === null) return { case: smallest, file: null, command: null };
+  const shown = { case: smallest, what };
+  const unsaid = (why: string): SmallestCase => ({ ...shown, file: null, command: again, why });
+  if (scenario === null) return unsaid(whyNoScenario(smallest, timeout));
   const file = `${name}.json`;
   const text = jsonText(scenario);
   parseScenario(text, file);
-  writeOutput(file, Buffer.from(text), MODE);
+  try {
+    writeOutput(file, Buffer.from(text), MODE);
+  } catch (error) {
+    if (error instanceof ShootdownError) return unsaid(error.message);
+    throw error;
+  }
   const policy = smallest.jumps[0]?.policy ?? 'none';
-  return {
-    case: smallest,
-    file,
-    command: `shootdown sim run ${file} --policy ${policy} --seed ${smallest.seed}`,
-  };
+  const command = `shootdown sim run ./${file} --policy ${policy} --seed ${smallest.seed}`;
+  return { ...shown, file, command, why: null };
+}
+
+/** As `caseScenario` decides it. */
+function whyNoScenario({ jumps }: SoakCase, timeoutMs: number): string {
+  if (jumps.length > 1) return `it takes ${counted(jumps.length, 'jump', 'jumps')}, and a scenario has one`;
+  const [jump] = jumps;
+  return jump && jump.pendingTimeoutMs !== timeoutMs
+    ? `its policy waits ${jump.pendingTimeoutMs} ms for what is pending, which a scenario cannot say`
+    : 'the jump itself is clean, and a scenario says what is seen';
 }

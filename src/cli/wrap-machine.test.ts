@@ -42,9 +42,16 @@ describe('machineForWrap', () => {
     expect([...again.machine.topology.nodes.keys()]).toEqual([...machine.topology.nodes.keys()]);
   });
 
-  it('says what to do about a file that is no audit', async () => {
-    const dump = file('lspci.txt', '00:00.0 Host bridge\n');
-    await expect(machineForWrap(dump, io)).rejects.toThrow(`say dump:${dump}`);
+  it('reads a dump with and without its prefix', async () => {
+    const dump = file('lspci.txt', `00:03.0 x\n00: 86 80 d3 10 06 00 10 00 00 00 00 02 00 00 00 00\n`);
+    for (const spec of [dump, `dump:${dump}`]) {
+      const { machine } = await machineForWrap(spec, io);
+      expect([...machine.topology.nodes.keys()]).toEqual(['0000:00:03.0']);
+    }
+  });
+
+  it('says what to do about a file that is neither', async () => {
+    await expect(machineForWrap(file('text.txt', 'hello\n'), io)).rejects.toThrow(/lspci -x/);
     await expect(machineForWrap(join(folder, 'none'), io)).rejects.toMatchObject({ code: 'not-found' });
     await expect(machineForWrap(file('x.json', '{"schema":1}'), io)).rejects.toThrow(/not a valid audit/);
   });

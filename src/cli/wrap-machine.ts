@@ -1,9 +1,9 @@
 import { type Machine, scan } from '../host/scan.js';
 import { confidentialGuest } from '../image/confidential.js';
 import { ShootdownError } from '../pci/error.js';
-import { machineFromAudit } from '../quiesce/audit-machine.js';
 import { openHost } from './hosts.js';
 import type { Io } from './io.js';
+import { machineInFile } from './machine-file.js';
 import { readText } from './options.js';
 
 /** What a kernel is wrapped for. */
@@ -26,7 +26,8 @@ const CPU_FILES: CpuFiles = {
 };
 
 /**
- * The machine that `--for` names: `this`, a host as `--host` takes it, or a file with what `audit --json` printed.
+ * The machine that `--for` names: `this`, a host as `--host` takes it, or a file with what
+ * `audit --json` or `lspci -xxxx` printed.
  * Throws `unsupported` where this machine is meant and the stub cannot run on it.
  */
 export async function machineForWrap(
@@ -40,7 +41,7 @@ export async function machineForWrap(
     checkThisMachine(cpuinfo);
     tscKhz = tscKhzOf(cpuinfo, readIfThere(files.tscFrequency));
   } else if (!HOST.test(spec)) {
-    return { machine: auditedMachine(spec), tscKhz };
+    return { machine: await machineInFile(spec), tscKhz };
   }
   const host = await openHost(spec === 'this' ? {} : { host: spec }, { write: false });
   try {
@@ -52,13 +53,6 @@ export async function machineForWrap(
 
 /** As `--host` takes it; all else is a file. */
 const HOST = /^(sysfs|dump|qtest|sim)(:|$)/;
-
-function auditedMachine(path: string): Machine {
-  const text = readText(path);
-  if (text.trimStart().startsWith('{')) return machineFromAudit(text, path);
-  const message = `${path}: not what audit --json prints; for the output of lspci -xxxx say dump:${path}`;
-  throw new ShootdownError('bad-input', message);
-}
 
 /** Throws `unsupported` where the stub cannot run. */
 function checkThisMachine(cpuinfo: string): void {

@@ -3,6 +3,7 @@ import type { Clock } from '../host/clock.js';
 import { QtestClient } from '../host/qtest-client.js';
 import { ShootdownError } from '../pci/error.js';
 import { printable } from '../pci/printable.js';
+import { GuestError } from './guest-error.js';
 import { FILES, machineArguments, type QemuMachine } from './machine.js';
 import { type QemuProcess, startQemu } from './qemu.js';
 import { type QemuEndReason, watchEnd } from './qemu-end.js';
@@ -21,6 +22,8 @@ export interface GuestOptions {
   /** Where what the machine's `traces` ask for is written. Default: QEMU's private folder. */
   readonly trace?: string;
   readonly clock: Clock;
+  /** Until its init takes commands. Default 120000. */
+  readonly bootTimeoutMs?: number | undefined;
   /** Ends QEMU, whatever it is waited for. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -66,7 +69,7 @@ export class Guest {
 
   /** Boots a guest until its init takes commands. Rejects with what the console said last if it does not. */
   static async boot(options: GuestOptions): Promise<Guest> {
-    const { clock, signal, machine } = options;
+    const { clock, signal, machine, bootTimeoutMs = BOOT_TIMEOUT_MS } = options;
     const adviseOn = (error: unknown) => (machine.accel === 'kvm' ? withoutKvm(error) : error);
     const starting = startQemu({ clock, args: (path) => guestArguments(options, path) });
     const qemu = await starting.catch((error: unknown) => {
@@ -84,8 +87,8 @@ export class Guest {
       const guest = new Guest(qemu, console, line, qtest, clock);
       // Started halted, so that nothing is said before somebody listens.
       await qemu.qmp.execute('cont');
-      if (!(await guest.ready(BOOT_TIMEOUT_MS))) {
-        const within = console.closed ? '' : ` within ${BOOT_TIMEOUT_MS / 1000} s`;
+      if (!(await guest.ready(bootTimeoutMs))) {
+        const within = console.closed ? '' : ` within ${bootTimeoutMs / 1000} s`;
         throw adviseOn(guest.failure('timeout', `the guest did not come up${within}`));
       }
       return guest;
@@ -127,7 +130,7 @@ export class Guest {
   }
 
   /** An error with what the console said last. */
-  failure(code: 'timeout' | 'io', message: string): ShootdownError {
+  failure(code: 'timeout' | 'io', message: string): GuestError {
     const closed = this.console.closed || this.#line.log.closed;
     const ended = closed && !this.#cutOff ? 'QEMU has ended; ' : '';
     const panic = /Kernel panic - .*/.exec(this.console.text)?.[0].trim();
@@ -135,10 +138,7 @@ export class Guest {
     const last = this.qemu.stderr.trim().split('\n').at(-1) ?? '';
     const said = last === '' ? [] : [`QEMU says: ${printable(last)}`];
     const parts = [message, ...said, ...(panic === undefined ? [] : [panic])].join('; ');
-    return new ShootdownError(
-      code,
-      `${ended}${parts}; the console's last lines: ${tail === '' ? '(none)' : tail}`,
-    );
+    return new GuestError(code, `${ended}${parts}`, tail);
   }
 
   /**
@@ -191,8 +191,10 @@ function guestArguments(options: GuestOptions, path: (name: string) => string): 
 /** Neither QEMU nor a guest that hangs says that one can do without. */
 function withoutKvm(error: unknown): unknown {
   if (!(error instanceof ShootdownError) || error.code === 'not-found') return error;
-  const message = `${error.message}; without --accel kvm it is slower, and works everywhere`;
-  return new ShootdownError(error.code, message, { cause: error });
+  const advised = (text: string) => `${text}; without --accel kvm it is slower, and works everywhere`;
+  return error instanceof GuestError
+    ? new GuestError(error.code, advised(error.what), error.tail, error)
+    : new ShootdownError(error.code, advised(error.message), { cause: error });
 }
 
 /** QEMU listens before it answers on its QMP socket, so there is nothing to wait for. */

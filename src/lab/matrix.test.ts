@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ShootdownError } from '../pci/error.js';
+import { GuestError } from './guest-error.js';
 import { type MatrixCell, type RunCell, runMatrix } from './matrix.js';
 import { SCENARIOS, scenarioNamed } from './scenarios.js';
 import type { LabVerdict } from './verdict.js';
@@ -51,6 +52,14 @@ describe('a matrix', () => {
     ]);
   });
 
+  it('keeps apart what went wrong and what the console said', async () => {
+    const run: RunCell = async () => {
+      throw new GuestError('timeout', 'the guest hangs', 'one / two');
+    };
+    const { rows } = await runMatrix(CELLS, run, { ...going, jobs: 1 });
+    expect(rows[0]).toMatchObject({ outcome: 'failed', remark: 'the guest hangs', tail: 'one / two' });
+  });
+
   it('goes on after a run that failed', async () => {
     let runs = 0;
     const run: RunCell = async (_cell, at) => {
@@ -60,7 +69,12 @@ describe('a matrix', () => {
       return verdict(0);
     };
     const { rows } = await runMatrix(CELLS, run, { ...going, jobs: 1 });
-    expect(rows[0]).toMatchObject({ outcome: 'failed', remark: 'the guest hangs', folder: '/runs/1' });
+    expect(rows[0]).toMatchObject({
+      outcome: 'failed',
+      remark: 'the guest hangs',
+      tail: null,
+      folder: '/runs/1',
+    });
     expect(rows[1]).toMatchObject({ outcome: 'clean' });
   });
 

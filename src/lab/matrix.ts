@@ -1,5 +1,6 @@
 import { ShootdownError } from '../pci/error.js';
 import type { Matrix, MatrixRow } from '../sim/scenario/matrix-row.js';
+import { GuestError } from './guest-error.js';
 import type { LabOutcome, LabPolicy, Scenario } from './scenario.js';
 import type { LabVerdict } from './verdict.js';
 
@@ -9,6 +10,8 @@ export interface LabMatrixRow extends MatrixRow {
   readonly policy: LabPolicy;
   /** `failed`: the run came to no verdict; `unsupported`: the kernel lacks what the scenario needs, and it was not run. */
   readonly outcome: LabOutcome | 'failed' | 'unsupported';
+  /** The console's last lines, of a run that failed with a guest. */
+  readonly tail: string | null;
 }
 
 export interface LabMatrix extends Matrix {
@@ -75,7 +78,15 @@ async function runCell(
   } as const;
   if (cell.unsupported !== undefined) {
     const remark = cell.unsupported.replace(/^unsupported: /, '');
-    return { ...head, outcome: 'unsupported', stray: null, secondsToReady: null, remark, folder: null };
+    return {
+      ...head,
+      outcome: 'unsupported',
+      stray: null,
+      secondsToReady: null,
+      remark,
+      folder: null,
+      tail: null,
+    };
   }
   let at: string | null = null;
   const told = (folder: string) => {
@@ -97,6 +108,7 @@ async function runCell(
       secondsToReady: next.toReadyS,
       remark: remarks.filter((remark) => remark !== '').join('; '),
       folder,
+      tail: null,
     };
   } catch (error) {
     if (!(error instanceof ShootdownError)) throw error;
@@ -106,8 +118,14 @@ async function runCell(
       stray: null,
       secondsToReady: null,
       outcome: 'failed',
-      remark: error.message,
+      ...remarkOf(error),
       folder: at,
     };
   }
+}
+
+function remarkOf(error: ShootdownError): Pick<LabMatrixRow, 'remark' | 'tail'> {
+  return error instanceof GuestError
+    ? { remark: error.what, tail: error.tail }
+    : { remark: error.message, tail: null };
 }

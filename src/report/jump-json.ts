@@ -1,4 +1,5 @@
 import { hex } from '../pci/slot.js';
+import { errorEventWords } from '../sim/bus/error-words.js';
 import type { SimEvent } from '../sim/events.js';
 import type { JumpResult } from '../sim/jump/result.js';
 import type { PlayedJump } from '../sim/policies/play.js';
@@ -59,6 +60,8 @@ export function eventText(event: SimEvent): string {
       const where = `${event.length} bytes at ${hex(event.address, 8)} (${event.owner ?? 'no memory'})`;
       return `writes ${where}${barredText(event)}`;
     }
+    case 'read':
+      return 'reads memory';
     case 'read-refused':
       return `reads memory${barredText(event)}`;
     case 'message':
@@ -68,7 +71,7 @@ export function eventText(event: SimEvent): string {
       return `register ${hex(event.offset, 3)}: ${hex(event.before, digits)} → ${hex(event.after, digits)} by the ${event.by}`;
     }
     case 'error':
-      return `reports ${event.what.replace('-', ' ')}, a request of ${event.cause}: ${event.reaction}`;
+      return `reports ${errorEventWords(event)}`;
     case 'line-disabled':
       return `line ${event.line} is given up: nobody cared (${event.slots.join(', ')})`;
     case 'platform-write':

@@ -1,9 +1,12 @@
 import type { Machine } from '../host/scan.js';
 import type { PciNames } from '../pci/pci-ids.js';
 import { compareSlots, type Slot } from '../pci/slot.js';
+import type { Decider } from '../quiesce/decide.js';
 import type { JumpResult, StrayWrite, TimelineEntry } from '../sim/jump/result.js';
+import type { PlaceRecord } from '../sim/policies/play.js';
 import { TICKS_PER_MS } from '../sim/ticks.js';
-import { type Style, table } from './table.js';
+import { counted, someSlots, whyLive } from './jump-words.js';
+import { paragraph, type Style, table } from './table.js';
 
 /** What one function did to memory after a jump. */
 export interface JumpWriter {
@@ -50,31 +53,46 @@ export function writersTable(
 export function whatBroke(result: JumpResult): string {
   const { corrupted, storms, dump, stuckOn, lost, faults, wantedLost, verdict } = result;
   const parts: string[] = [];
-  const some = (count: number, one: string, many: string) => `${count} ${count === 1 ? one : many}`;
   const nextKernel = corrupted.filter(({ region }) => region !== 'dump');
   if (stuckOn !== null) parts.push(`The processor is stuck: ${stuckOn.on}.`);
   if (nextKernel.length > 0)
     parts.push(
-      `${some(nextKernel.length, 'page of the next kernel is', 'pages of the next kernel are')} not what it put there.`,
+      `${counted(nextKernel.length, 'page of the next kernel is', 'pages of the next kernel are')} not what it put there.`,
     );
   if (dump && dump.torn.length > 0) {
     parts.push(
-      `${dump.torn.length} of ${dump.pages} pages changed while the dump was saved: it shows no one moment.`,
+      `${dump.torn.length} of ${counted(dump.pages, 'page', 'pages')} changed while the dump was saved: it shows no one moment.`,
     );
   }
   for (const { line, slots } of storms)
     parts.push(`Interrupt line ${line} was given up (nobody cared): ${slots.join(', ')}.`);
   for (const { slot, driver, why } of lost) parts.push(`${slot} is lost to ${driver}: ${why}.`);
   for (const { slot, count } of faults)
-    parts.push(`The IOMMU stopped ${some(count, 'request', 'requests')} of ${slot}.`);
-  for (const { slot, by } of wantedLost)
-    parts.push(
-      `The DMA of ${slot} was wanted, and ${by === slot ? 'its own bus mastering is' : `${by} above it is`} off.`,
-    );
+    parts.push(`The IOMMU stopped ${counted(count, 'request', 'requests')} of ${slot}.`);
+  for (const { slot, by, count } of wantedLost) {
+    const why = by === slot ? 'its own bus mastering is off' : `bus mastering of ${by} above it is off`;
+    parts.push(`The DMA of ${slot} was wanted, and ${count === 0 ? 'no longer comes' : why}.`);
+  }
   if (parts.length > 0) return parts.join(' ');
   return verdict === 'clean'
     ? 'The next kernel is clean: nothing of it, nor of the dump, was hit.'
     : `The verdict is ${verdict}.`;
+}
+
+/** What ours says it did in one place, and what it left live and why. */
+export function recordText(record: PlaceRecord, result: JumpResult, decide: Decider, style: Style): string {
+  const { place, end, functions, tick } = record;
+  const gated = functions.filter(({ verdict }) => verdict === 'gated' || verdict === 'stopped').length;
+  const live = functions.filter(({ verdict }) => verdict === 'live');
+  const told = counted(functions.length, 'function told of', 'functions told of');
+  const head = `Ours ${place}, ${end} at ${milliseconds(tick, result)} ms: ${told}, ${gated} gated, ${live.length} left live${live.length > 0 ? ':' : '.'}`;
+  const why = new Map<string, Slot[]>();
+  for (const claim of live) {
+    const words = whyLive(claim, decide);
+    why.set(words, [...(why.get(words) ?? []), claim.slot]);
+  }
+  const lines = [...why].map(([words, slots]) => paragraph(`${someSlots(slots)}: ${words}`, 2, style));
+  return [paragraph(head, 0, style), ...lines].join('\n');
 }
 
 /** In milliseconds from the start of the jump. */
@@ -91,7 +109,7 @@ const SLOTS_NAMED = 2;
 
 /** What happened, line by line, condensed to what a person can follow. */
 export function timelineText(result: JumpResult, style: Style): string {
-  const entries = condensed(result.timeline);
+  const entries = [...condensed(result.timeline), ...wantedEntries(result)];
   const shown = entries.length <= ENTRIES_MAX ? entries : middleOut(entries);
   const rows = shown.map(({ tick, slots, text }) => [
     tick === null ? '' : milliseconds(tick, result),
@@ -106,6 +124,17 @@ interface Entry {
   readonly tick: number | null;
   readonly slots: readonly Slot[];
   readonly text: string;
+}
+
+/** Nothing happens at the moment in which what should go on does not: it is known at the end. */
+function wantedEntries({ wantedLost, endTick }: JumpResult): Entry[] {
+  return wantedLost.map(({ slot, by, count }) => {
+    const refused =
+      count === 0
+        ? 'none of it came any more'
+        : `${counted(count, 'request was', 'requests were')} refused, by ${by === slot ? 'its own BME' : `${by} above it`}`;
+    return { tick: endTick, slots: [slot], text: `its DMA was wanted and is lost: ${refused}` };
+  });
 }
 
 /** The same said of several functions between two stages is one line. */

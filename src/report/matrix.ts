@@ -1,3 +1,4 @@
+import { printable } from '../pci/printable.js';
 import type { Matrix, MatrixRow } from '../sim/scenario/matrix-row.js';
 import { paragraph, type Style, table } from './table.js';
 
@@ -39,12 +40,22 @@ export function matrixText(matrix: Matrix, style: Style): string {
 export function matrixMarkdown(matrix: Matrix): string {
   const { columns, lines } = pivot(matrix.rows);
   const head = ['scenario', 'jump', ...columns];
-  const rows = lines.map(({ name, jump, cells }) => [`\`${name}\``, jump, ...cells.map(textOf)]);
-  const body = [head, head.map(() => '---'), ...rows].map(
-    (line) => `| ${line.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`,
+  const rows = lines.map(({ name, jump, cells }) => [
+    `\`${markdownText(name)}\``,
+    markdownText(jump),
+    ...cells.map((cell) => markdownText(textOf(cell))),
+  ]);
+  const body = [head, head.map(() => '---'), ...rows].map((line) => `| ${line.join(' | ')} |`);
+  const remarks = remarksOf(matrix.rows).map(
+    ([what, text]) => `- ${markdownText(what)}: ${markdownText(text)}`,
   );
-  const remarks = remarksOf(matrix.rows).map(([what, text]) => `- ${what}: ${text}`);
   return `${body.join('\n')}\n${remarks.length > 0 ? `\n${remarks.join('\n')}\n` : ''}`;
+}
+
+/** On one line, and with nothing in it that Markdown or a browser would act on. */
+function markdownText(text: string): string {
+  const line = printable(text.replace(/\s+/g, ' ').trim());
+  return line.replace(/[\\<|[\]]/g, '\\$&').replace(/^#/, '\\#');
 }
 
 interface Line {
@@ -78,12 +89,10 @@ function textOf(row: MatrixRow | undefined): string {
   return `${outcome}${count}${secondsToReady === null ? '' : `, ${secondsToReady} s`}`;
 }
 
-/** The console's tail is in a run's folder, and would be most of what is printed here. */
 function remarksOf(rows: readonly MatrixRow[]): [string, string][] {
   return rows.flatMap(({ scenario, kernel, policy, machine, remark }): [string, string][] => {
-    const [text = ''] = remark.split("; the console's last lines: ");
     const where = machine === 'sim' ? `${scenario}, ${policy}` : `${scenario}, ${kernel}, ${policy}`;
-    return text === '' ? [] : [[where, text]];
+    return remark === '' ? [] : [[where, remark]];
   });
 }
 

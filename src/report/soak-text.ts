@@ -1,13 +1,22 @@
 import { EXCUSES, type Excuse } from '../sim/checkers/violations.js';
 import type { SoakCase } from '../sim/soak/case.js';
 import type { SoakState, SoakViolation } from '../sim/soak/soak.js';
+import { counted } from './jump-words.js';
 import { paragraph, type Style, table } from './table.js';
+
+/** Of what is wrong, lines that are shown. */
+const WHAT_MAX = 5;
 
 /** What is left of a case when all that can be is taken away. */
 export interface SmallestCase {
   readonly case: SoakCase;
+  /** What is wrong in it, a line each. */
+  readonly what: readonly string[];
+  /** Where it was written as a scenario; `null` if it was not, and `why` says why. */
   readonly file: string | null;
-  readonly command: string | null;
+  /** What plays that scenario, or the case that it came from. */
+  readonly command: string;
+  readonly why: string | null;
 }
 
 export interface SoakSummary {
@@ -32,39 +41,46 @@ export function soakText(state: SoakState, { seconds, smallest, again }: SoakSum
     ),
     table([{ title: 'verdict' }, { title: 'jumps' }, { title: '' }], counts, style),
   ];
-  if (policy === 'none') {
-    const { firstCorruption } = state;
-    parts.push(
-      say(
-        firstCorruption === null ? 'No memory was hit.' : `Memory was first hit in jump ${firstCorruption}.`,
-      ),
-    );
-  }
   const told = Object.entries(excuses).map(([excuse, count]) => [
     String(count),
     excuse in EXCUSES ? EXCUSES[excuse as Excuse] : excuse,
   ]);
   if (told.length > 0) {
-    const columns = [
-      { title: 'jumps' },
-      { title: 'harm that is not held against ours, because', flexible: 'wrap' as const },
-    ];
-    parts.push(table(columns, told, style));
+    const columns = [{ title: 'jumps' }, { title: 'why', flexible: 'wrap' as const }];
+    const head = say(
+      'In these jumps harm was done that is not held against ours, which did not promise otherwise or could not prevent it (one jump may be in several lines):',
+    );
+    parts.push(`${head}\n${table(columns, told, style)}`);
   }
-  parts.push(
-    violations.count === 0
-      ? style.green('No violation.')
-      : style.red(violations.count === 1 ? '1 violation.' : `${violations.count} violations.`),
-  );
+  parts.push(outcomeText(state, style));
   for (const violation of violations.first) parts.push(violationText(violation, null));
   if (smallest) parts.push(smallestText(smallest, style));
   if (again) parts.push(style.dim(`Again: ${again}`));
   return `${parts.join('\n\n')}\n`;
 }
 
+/** What was found, and so what the exit status is. */
+function outcomeText(
+  { policy, jumps, verdicts, violations, firstHarm, firstCorruption }: SoakState,
+  style: Style,
+) {
+  const say = (text: string) => paragraph(text, 0, style);
+  if (violations.count > 0)
+    return style.red(say(`${counted(violations.count, 'violation', 'violations')}: exit status 2.`));
+  if (policy === 'ours') return style.green(say('No violation.'));
+  const sound = 'No invariant of the machine itself was broken.';
+  if (firstHarm === null) return say(`No jump did harm. ${sound}`);
+  const harmed = counted(jumps.all - verdicts.clean, 'jump', 'jumps');
+  const memory =
+    firstCorruption === null ? 'no memory was hit' : `memory was first hit in jump ${firstCorruption}`;
+  return say(
+    `${harmed} of ${jumps.all} did harm, the first of them jump ${firstHarm}; ${memory}. That is what none is there to show, and why the exit status is 2. ${sound}`,
+  );
+}
+
 export function violationText({ number, jump, what }: SoakViolation, again: string | null): string {
-  const shown = what.slice(0, 5).map((line) => `  ${line}`);
-  if (what.length > 5) shown.push(`  and ${what.length - 5} more`);
+  const shown = what.slice(0, WHAT_MAX).map((line) => `  ${line}`);
+  if (what.length > WHAT_MAX) shown.push(`  and ${what.length - WHAT_MAX} more`);
   return [
     `violation in case ${number}, jump ${jump}:`,
     ...shown,
@@ -72,7 +88,7 @@ export function violationText({ number, jump, what }: SoakViolation, again: stri
   ].join('\n');
 }
 
-export function smallestText({ case: of, file, command }: SmallestCase, style: Style): string {
+export function smallestText({ case: of, what, file, command, why }: SmallestCase, style: Style): string {
   const { machine, jumps, faults } = of;
   const rows = machine.functions.map((fn) => [
     fn.slot,
@@ -87,7 +103,13 @@ export function smallestText({ case: of, file, command }: SmallestCase, style: S
     paragraph(`The smallest machine that still shows it (${on}; ${does}):`, 0, style),
     table([...columns, { title: 'faults', flexible: 'wrap' }], rows, style),
   ];
-  if (file && command) lines.push(`Written to ${file}: ${command}`);
+  lines.push(...what.slice(0, WHAT_MAX).map((line) => paragraph(line, 2, style)));
+  if (what.length > WHAT_MAX) lines.push(`  and ${what.length - WHAT_MAX} more`);
+  lines.push(
+    file === null
+      ? `It is not written as a scenario: ${why}. The case that it came from: ${command}`
+      : `Written to ${file}: ${command}`,
+  );
   return lines.join('\n');
 }
 

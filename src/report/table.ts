@@ -56,6 +56,11 @@ function line(row: readonly string[], widths: readonly number[], columns: readon
   return lines.join('\n');
 }
 
+/** What a run came to: green if nothing was hit. */
+export function coloredVerdict(verdict: string, style: Style): string {
+  return verdict === 'clean' ? style.green(verdict) : style.red(verdict);
+}
+
 /** Text wrapped to the terminal with an indent. */
 export function paragraph(text: string, indent: number, style: Style): string {
   const margin = ' '.repeat(indent);

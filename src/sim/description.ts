@@ -32,6 +32,8 @@ export interface DriverDescription {
   readonly needsIdle?: boolean;
   /** Its shutdown method asks the device's firmware, and waits for an answer that comes by DMA. */
   readonly shutdownNeedsDma?: boolean;
+  /** Its probe lets so long pass between pci_set_master and the reset of the device. In milliseconds. Default 0. */
+  readonly resetAfterMs?: number;
 }
 
 /** Ways in which one function differs from a sound one. */

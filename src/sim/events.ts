@@ -37,6 +37,8 @@ export interface BindProblem {
 /** Something that happened in the machine, for those who watch it from outside. */
 export type SimEvent =
   | DmaEvent
+  /** A read request that is on its way to be answered. */
+  | (At & { readonly kind: 'read'; readonly slot: Slot })
   /** A read request that did not pass. */
   | (At & {
       readonly kind: 'read-refused';
@@ -67,7 +69,11 @@ export type SimEvent =
       readonly kind: 'error';
       readonly slot: Slot;
       readonly cause: Slot;
-      readonly what: 'unsupported-request' | 'completer-abort' | 'unexpected-completion';
+      readonly what:
+        | 'unsupported-request'
+        | 'completer-abort'
+        | 'unexpected-completion'
+        | 'completion-timeout';
       readonly reaction: 'nothing' | 'logged' | 'nmi' | 'hang';
     })
   /** The interrupt line was given up: nobody cared. */

@@ -44,8 +44,14 @@ export function simHost(machine: SimMachine, place: 'kernel' | 'stub'): Host {
     slots: async () =>
       [...machine.functions.keys()].filter((slot) => place === 'kernel' || inSegmentZero(slot)),
     visibleBytes: async (slot) => visibleOf(need(slot)),
-    read: async (slot, offset, width) => read(slot, offset, width),
-    write: async (slot, offset, width, value) => write(slot, offset, width, value),
+    read: async (slot, offset, width) => {
+      if (machine.overdue) await machine.turn();
+      return read(slot, offset, width);
+    },
+    write: async (slot, offset, width, value) => {
+      if (machine.overdue) await machine.turn();
+      write(slot, offset, width, value);
+    },
     close: async () => {},
   };
   if (place === 'stub') return common;

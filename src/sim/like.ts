@@ -1,4 +1,5 @@
 import type { Machine } from '../host/scan.js';
+import { ShootdownError } from '../pci/error.js';
 import { type PciFunction, seen } from '../pci/function.js';
 import * as regs from '../pci/regs.js';
 import { type Slot, slotParts } from '../pci/slot.js';
@@ -11,7 +12,7 @@ import type { PlatformName } from './platform.js';
 export interface LikeOptions {
   /** Default `x86-server`. */
   readonly platform?: PlatformName;
-  /** Drivers that the initramfs of the capture kernel carries. Default: those of storage controllers. */
+  /** Drivers that the initramfs of the capture kernel carries. Default: those that storage controllers have. */
   readonly captureDrivers?: readonly string[];
 }
 
@@ -24,28 +25,65 @@ export interface LikeMachine {
 const LINES = 8;
 const FIRST_LINE = 16;
 
+/** Classes for which Linux has one driver for all: what drives them where nobody says. */
+const CLASS_DRIVERS: Readonly<Record<number, string>> = { 67073: 'ahci', 67586: 'nvme' };
+
 /**
  * A simulated machine with the functions of one that was scanned: those whose bus mastering is on are set to work as
  * their class suggests, the others do nothing. What registers cannot tell, how a driver behaves above all, is
- * assumed to be sound.
+ * assumed to be sound. Throws `bad-input` for a machine of which no function could be read.
  */
 export function machineLike(machine: Machine, options: LikeOptions = {}): LikeMachine {
+  const nodes = [...machine.topology.nodes.values()];
+  if (!nodes.some((node) => node.function.presence === 'present')) {
+    const message = `${machine.host}: none of its ${nodes.length} functions could be read, so there is nothing to play`;
+    throw new ShootdownError('bad-input', message);
+  }
   const notes: string[] = [];
   const functions: FunctionDescription[] = [];
   const leaders = busLeaders(machine);
-  for (const node of machine.topology.nodes.values())
-    functions.push(functionLike(node, machine, leaders, notes));
+  for (const node of nodes) functions.push(functionLike(node, machine, leaders, notes));
+  notes.push(...standingNotes(nodes, machine));
   const storage = functions.filter(({ classCode }) => classCode >>> 16 === 0x01);
   const carried = storage.map(({ driver }) => driver?.name).filter((name) => name !== undefined);
+  const captureDrivers = options.captureDrivers ?? [...new Set(carried)];
+  const bound = new Set(functions.map(({ driver }) => driver?.name));
+  for (const name of captureDrivers)
+    if (!bound.has(name))
+      notes.push(`${name}: drives no function here, and so does nothing in the capture kernel`);
   return {
     description: {
       name: machine.host,
       platform: options.platform ?? 'x86-server',
-      captureDrivers: options.captureDrivers ?? [...new Set(carried)],
+      captureDrivers,
       functions,
     },
     notes,
   };
+}
+
+/** What was assumed of several functions, in one line each. */
+function standingNotes(nodes: readonly TopologyNode[], machine: Machine): string[] {
+  const present = nodes.filter((node) => node.function.presence === 'present');
+  const still = present.filter(({ function: fn }) => isMaster(fn) && standsStill(fn));
+  const unknown = present.filter(({ function: fn }) => {
+    const works = fn.bridge === null && isMaster(fn) && !isFixed(fn) && !standsStill(fn);
+    return works && machine.facts.get(fn.slot)?.driver === undefined;
+  });
+  const some = (of: readonly TopologyNode[]) => {
+    const [first] = of;
+    return of.length === 1 ? `${first?.function.slot}` : `${first?.function.slot} and ${of.length - 1} more`;
+  };
+  const notes: string[] = [];
+  if (still.length > 0)
+    notes.push(
+      `${some(still)}: BME is set, and nothing is done with it here: such chipset functions (interrupt and SMBus controllers, SPI, timers, telemetry) are not known to write to memory by themselves`,
+    );
+  if (unknown.length > 0)
+    notes.push(
+      `${some(unknown)}: which driver is bound is not known (audit --json and lspci -k tell): nvme and ahci are assumed where the class has it so, none elsewhere; --capture-drivers names those that the capture kernel carries`,
+    );
+  return notes;
 }
 
 function functionLike(
@@ -71,7 +109,7 @@ function functionLike(
   }
   const facts = machine.facts.get(slot) ?? {};
   const state = seen(fn.pm)?.state;
-  const master = (fn.command & regs.PCI_COMMAND_MASTER) !== 0;
+  const driver = facts.driver === undefined ? (CLASS_DRIVERS[fn.classCode] ?? null) : facts.driver;
   return {
     ...base,
     ...bridge,
@@ -80,7 +118,7 @@ function functionLike(
     ...(state === 'D3hot' ? { power: 'D3hot' as const } : {}),
     ...(facts.bootVga === undefined ? {} : { bootVga: facts.bootVga }),
     ...(facts.holds === undefined ? {} : { holds: facts.holds }),
-    ...(fn.bridge ? bridgeWork(fn, master) : workOf(node, facts.driver ?? null, master)),
+    ...(fn.bridge ? bridgeWork(fn) : workOf(node, driver)),
   };
 }
 
@@ -123,9 +161,12 @@ function busLeaders({ topology }: Machine): ReadonlySet<Slot> {
   return new Set(leaders.values());
 }
 
-function bridgeWork({ express }: PciFunction, master: boolean): Partial<FunctionDescription> {
+const isMaster = (fn: PciFunction): boolean => (fn.command & regs.PCI_COMMAND_MASTER) !== 0;
+
+function bridgeWork(fn: PciFunction): Partial<FunctionDescription> {
+  const master = isMaster(fn);
   // Linux has a driver for every Express port, and none for conventional bridges.
-  if (master && seen(express)) return { driver: { name: PORT_DRIVER, shutdown: 'disables' } };
+  if (master && seen(fn.express)) return { driver: { name: PORT_DRIVER, shutdown: 'disables' } };
   return { busMaster: master };
 }
 
@@ -142,10 +183,11 @@ function interruptsOf(fn: PciFunction): Partial<FunctionDescription> {
   };
 }
 
-function workOf(node: TopologyNode, driver: string | null, master: boolean): Partial<FunctionDescription> {
+function workOf(node: TopologyNode, driver: string | null): Partial<FunctionDescription> {
   const fn = node.function;
-  if (!master) return driver === null ? {} : { driver: { name: driver, shutdown: true } };
-  if (isFixed(fn)) return { busMaster: true };
+  if (!isMaster(fn)) return driver === null ? {} : { driver: { name: driver, shutdown: true } };
+  // A driver would have no use for it, and leave it clear.
+  if (isFixed(fn) || standsStill(fn)) return { busMaster: true };
   const workload = workloadOf(node);
   if (driver !== null) return { workload, driver: { name: driver, shutdown: true } };
   return { workload, leftBy: isFirmwares(fn) ? 'firmware' : 'driver' };
@@ -154,6 +196,15 @@ function workOf(node: TopologyNode, driver: string | null, master: boolean): Par
 /** Host, ISA and other bridges, memory controllers, IOMMUs: BME is set and means nothing. */
 function isFixed({ classCode }: PciFunction): boolean {
   return classCode >>> 16 === 0x06 || classCode >>> 16 === 0x05 || classCode >>> 8 === 0x0806;
+}
+
+/**
+ * Interrupt controllers, timers and the like (08, but SD hosts), SMBus (0c05), SPI (0c80), and signal processing
+ * controllers, which are counters and thermal sensors (11).
+ */
+function standsStill({ classCode }: PciFunction): boolean {
+  const [base, sub] = [classCode >>> 16, classCode >>> 8];
+  return (base === 0x08 && sub !== 0x0805) || sub === 0x0c05 || sub === 0x0c80 || base === 0x11;
 }
 
 /** Displays and USB controllers without a driver are as firmware left them. */

@@ -44,6 +44,19 @@ describe('determinism', () => {
   });
 });
 
+describe('the event loop', () => {
+  it('has its turn after so many events, and an aborted signal ends the work then', async () => {
+    const stop = new AbortController();
+    const machine = createMachine('server', { seed: 1, signal: stop.signal });
+    while (!machine.overdue) machine.run(1000);
+    stop.abort();
+    const { now } = machine;
+    await expect(machine.host.read(NIC, regs.PCI_COMMAND, 2)).rejects.toBe(stop.signal.reason);
+    expect(machine.now).toBe(now);
+    expect(machine.overdue).toBe(false);
+  });
+});
+
 describe('random machines', () => {
   it('are as described: who works, who is absent', async () => {
     for (let seed = 0; seed < 40; seed++) {

@@ -26,12 +26,16 @@ import { TICKS_PER_MS } from './ticks.js';
 
 const ACCESSES_PER_TICK = 8;
 const WARM_UP_TICKS = 50;
+/** About a tenth of a second of real time. */
+const EVENTS_PER_TURN = 0x1_0000;
 
 export interface MachineOptions {
   /** Draws the workload and everything else that is left to chance. */
   readonly seed: number;
   /** By slot; they begin once the machine is at work, and again after each power cycle. */
   readonly faults?: Readonly<Record<string, Faults>>;
+  /** Once it is aborted, waits on the machine's clock and accesses through its host throw its reason, sooner or later. */
+  readonly signal?: AbortSignal;
 }
 
 /**
@@ -67,9 +71,12 @@ export class SimMachine {
   /** Simulated time for waits and bounds. */
   readonly clock: Clock;
   readonly #faults: Readonly<Record<string, Faults>>;
+  readonly #signal: AbortSignal | undefined;
   readonly #observers = new Set<Observer>();
   #accesses = 0;
   #beforehand = false;
+  /** Events that had happened when the event loop had its last turn. */
+  #turnAt = 0;
 
   constructor(description: MachineDescription, options: MachineOptions) {
     this.description = description;
@@ -78,6 +85,7 @@ export class SimMachine {
     this.random = new Random(options.seed);
     this.bootRandom = this.random;
     this.#faults = options.faults ?? {};
+    this.#signal = options.signal;
     this.cpu = new Processor(this);
     this.errors = new Errors(this);
     this.functions = buildFunctions(description);
@@ -117,6 +125,18 @@ export class SimMachine {
     if (this.#beforehand) return;
     this.#accesses++;
     if (this.#accesses % ACCESSES_PER_TICK === 0) this.run(1);
+  }
+
+  /** So much has happened since the event loop had its turn that a signal may be waiting. */
+  get overdue(): boolean {
+    return this.schedule.happened - this.#turnAt >= EVENTS_PER_TURN;
+  }
+
+  /** Gives the event loop its turn; no simulated time passes. Throws the reason of a `signal` that is aborted. */
+  async turn(): Promise<void> {
+    this.#turnAt = this.schedule.happened;
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    this.#signal?.throwIfAborted();
   }
 
   /** A configuration read: its completion pushes the function's posted writes before it. */
@@ -186,6 +206,6 @@ export class SimMachine {
 
   async #sleep(ms: number): Promise<void> {
     this.run(Math.ceil(ms * TICKS_PER_MS));
-    await new Promise<void>((resolve) => setImmediate(resolve));
+    await this.turn();
   }
 }

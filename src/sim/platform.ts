@@ -30,8 +30,11 @@ export interface IommuRules {
    * function over, or the old ones for good.
    */
   readonly nextKernel: 'resets' | 'copies' | 'takes-over';
-  /** What a request that is not in the tables does to its function, beyond being dropped and reported. */
-  readonly aborts: 'dropped' | 'completer-abort';
+  /**
+   * What comes of a read that is not in the tables, beyond being dropped and reported: nothing, as if it had not been
+   * asked; an answer that says it was aborted; or no answer, which its function reports once it has waited in vain.
+   */
+  readonly aborts: 'dropped' | 'completer-abort' | 'completion-timeout';
 }
 
 const X86_SERVER: PlatformRules = {

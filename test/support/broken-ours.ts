@@ -16,12 +16,14 @@ export const BREAKAGES = [
   'intx-disable',
   'intx-disable, honestly told', // says that it did not stick
   'pending-wait',
+  'msi-off',
   'exemptions',
   'nothing, told as stopped', // gates, and claims more
   'everything exempt', // and says so
   'buses from 3 up forgotten',
 ] as const;
-export type Breakage = (typeof BREAKAGES)[number];
+/** Or the policy without one of its rules. */
+export type Breakage = (typeof BREAKAGES)[number] | { readonly withoutRule: string };
 
 /** A stub that performs the plan blindly, with one thing broken, and most often reports as if nothing were. */
 export function brokenStub(breakage: Breakage): StubRunner {
@@ -44,6 +46,8 @@ function asStopped(claim: FunctionResult): FunctionResult {
 }
 
 function changed(policy: Policy, breakage: Breakage): Policy {
+  if (typeof breakage === 'object')
+    return { ...policy, rules: policy.rules.filter(({ id }) => id !== breakage.withoutRule) };
   if (breakage === 'exemptions') return withoutExemptions(policy);
   if (breakage !== 'everything exempt') return policy;
   return { ...policy, rules: [], otherwise: { action: 'exempt', reason: 'everything is exempt' } };
@@ -79,7 +83,7 @@ async function performBlindly(
       results.set(slot, { slot, verdict: 'live', outcome: 'refused', reason: '' });
       continue;
     }
-    const after = await write(host, gate, breakage.startsWith('intx-disable'));
+    const after = await write(host, gate, String(breakage).startsWith('intx-disable'));
     const cleared = (after & regs.PCI_COMMAND_MASTER) === 0;
     const stuck = (after & regs.PCI_COMMAND_INTX_DISABLE) !== 0 || breakage === 'intx-disable';
     if (after === 0xffff) results.set(slot, { slot, verdict: 'unknown', outcome: 'vanished', reason: '' });
@@ -98,7 +102,7 @@ async function performBlindly(
     if (result && polls >= POLLS_MAX / plan.steps.length)
       results.set(step.slot, { ...result, outcome: 'timeout' });
   }
-  for (const step of writes)
+  for (const step of breakage === 'msi-off' ? [] : writes)
     if (step.register !== 'PCI_COMMAND' && results.get(step.slot)?.outcome === 'done')
       await write(host, step, false);
   return [...results.values()];

@@ -3,30 +3,17 @@ import type { KillCase } from './stub-kill.js';
 import {
   BRIDGES_TOO,
   type Functions,
-  HOST_BRIDGE,
   NIC,
   oldBridge,
   rootPort,
+  SMALL,
   SMALL_TREE,
   virtual,
 } from './stub-kill-boards.js';
+import * as cap from './stub-kill-capabilities.js';
 import { differs } from './stub-kill-oracle.js';
 
 // Functions that differ in one bit from what something else means.
-
-const PM = { kind: 'pm' } as const;
-const MSI = { kind: 'msi', enable: true } as const;
-const MSI_OFF = { kind: 'msi' } as const;
-const MSIX = { kind: 'msix', enable: true } as const;
-const MSIX_OFF = { kind: 'msix' } as const;
-const EXPRESS = { kind: 'express' } as const;
-const PORT = { kind: 'express', type: 4 } as const;
-const BUSY = { kind: 'express', transactionsPending: true } as const;
-const AF = { kind: 'af', hasPending: true } as const;
-const AF_BUSY = { kind: 'af', hasPending: true, transactionsPending: true } as const;
-const VENDOR = { kind: 'vendor' } as const;
-
-const SMALL: Functions = { '00:00.0': HOST_BRIDGE, '00:03.0': { ...NIC, capabilities: [MSI, EXPRESS] } };
 
 /** Every bit set that means something else. */
 const NOISE: Functions = {
@@ -36,7 +23,7 @@ const NOISE: Functions = {
     ...NIC,
     command: 0x0bff,
     status: 0xffe7,
-    capabilities: [EXPRESS],
+    capabilities: [cap.EXPRESS],
     raw: [
       [0x35, 0xff],
       [0x36, 0xff],
@@ -48,7 +35,7 @@ const NOISE: Functions = {
     ...NIC,
     command: 0x0bff,
     status: 0xffe7,
-    capabilities: [MSI_OFF],
+    capabilities: [cap.MSI_OFF],
     raw: [
       [0x42, 0xfe],
       [0x43, 0x7f],
@@ -57,7 +44,7 @@ const NOISE: Functions = {
   '00:04.0': {
     ...NIC,
     command: 0x0bff,
-    capabilities: [MSI],
+    capabilities: [cap.MSI],
     raw: [
       [0x42, 0xff],
       [0x43, 0x7f],
@@ -66,7 +53,7 @@ const NOISE: Functions = {
   '00:05.0': {
     ...NIC,
     command: 0x0bff,
-    capabilities: [MSIX],
+    capabilities: [cap.MSIX],
     raw: [
       [0x42, 0xff],
       [0x43, 0xbf],
@@ -75,7 +62,7 @@ const NOISE: Functions = {
   '00:06.0': {
     ...NIC,
     command: 0x0bff,
-    capabilities: [MSIX_OFF],
+    capabilities: [cap.MSIX_OFF],
     raw: [
       [0x42, 0xff],
       [0x43, 0x7f],
@@ -84,7 +71,7 @@ const NOISE: Functions = {
   '00:07.0': {
     ...NIC,
     command: 0x0bff,
-    capabilities: [PM],
+    capabilities: [cap.PM],
     raw: [
       [0x44, 0xfc],
       [0x45, 0xff],
@@ -92,21 +79,21 @@ const NOISE: Functions = {
       [0x47, 0xff],
     ],
   },
-  '00:08.0': { ...NIC, command: 0x0bff, capabilities: [AF], raw: [[0x45, 0xfe]] },
-  '00:09.0': { ...rootPort(3), capabilities: [PORT], raw: [[0x43, 0x7f]] },
+  '00:08.0': { ...NIC, command: 0x0bff, capabilities: [cap.AF], raw: [[0x45, 0xfe]] },
+  '00:09.0': { ...rootPort(3), capabilities: [cap.PORT], raw: [[0x43, 0x7f]] },
   '00:0a.0': {
     ...rootPort(4),
-    capabilities: [EXPRESS],
+    capabilities: [cap.EXPRESS],
     raw: [
       [0x42, 0xc2],
       [0x43, 0x01],
     ],
   },
-  '00:0b.0': { ...NIC, classCode: 0x060100, capabilities: [EXPRESS] },
+  '00:0b.0': { ...NIC, classCode: 0x060100, capabilities: [cap.EXPRESS] },
   '00:0c.0': { ...NIC, command: 0x08fb, status: 0x0008 },
-  '00:0d.0': { ...NIC, command: 0x0bff, noIntxDisable: true, capabilities: [MSI] },
+  '00:0d.0': { ...NIC, command: 0x0bff, noIntxDisable: true, capabilities: [cap.MSI] },
   '00:0e.0': { ...NIC, classCode: 0x030000, command: 0x0007 },
-  '00:0f.0': { ...NIC, command: 0x0bfb, capabilities: [MSI] },
+  '00:0f.0': { ...NIC, command: 0x0bfb, capabilities: [cap.MSI] },
   '01:00.0': { ...NIC, classCode: 0x030000, command: 0x0bff },
   '02:00.0': { ...NIC, classCode: 0x030000, command: 0x0ba7 },
   '03:00.0': NIC,
@@ -117,15 +104,15 @@ const NOISE: Functions = {
 const NEAR: Functions = {
   '00:01.0': {
     ...NIC,
-    capabilities: [{ kind: 'vendor', length: 4 }, MSI],
+    capabilities: [{ kind: 'vendor', length: 4 }, cap.MSI],
     raw: [
       [0x34, 0x44],
       [0x35, 0x01],
     ],
   },
-  '00:02.0': { ...NIC, capabilities: [MSI], raw: [[0x41, 0x03]] },
-  '00:03.0': { ...NIC, capabilities: [MSIX], raw: [[0x41, 0x01]] },
-  '00:04.0': { ...NIC, noIntxDisable: true, interruptPin: 2, capabilities: [MSI] },
+  '00:02.0': { ...NIC, capabilities: [cap.MSI], raw: [[0x41, 0x03]] },
+  '00:03.0': { ...NIC, capabilities: [cap.MSIX], raw: [[0x41, 0x01]] },
+  '00:04.0': { ...NIC, noIntxDisable: true, interruptPin: 2, capabilities: [cap.MSI] },
   '00:05.0': {
     ...NIC,
     noIntxDisable: true,
@@ -134,30 +121,30 @@ const NEAR: Functions = {
       [0x3e, 0x21],
       [0x3f, 0xff],
     ],
-    capabilities: [{ ...MSI, is64bit: true }],
+    capabilities: [{ ...cap.MSI, is64bit: true }],
   },
-  '00:06.0': { ...rootPort(1), capabilities: [BUSY] },
-  '00:07.0': { ...NIC, capabilities: [BUSY] },
-  '00:08.0': { ...NIC, classCode: 0x060000, capabilities: [BUSY, MSI] },
-  '00:09.0': { ...NIC, capabilities: [MSI], raw: [[0x34, 0x43]] },
+  '00:06.0': { ...rootPort(1), capabilities: [cap.BUSY] },
+  '00:07.0': { ...NIC, capabilities: [cap.BUSY] },
+  '00:08.0': { ...NIC, classCode: 0x060000, capabilities: [cap.BUSY, cap.MSI] },
+  '00:09.0': { ...NIC, capabilities: [cap.MSI], raw: [[0x34, 0x43]] },
   '00:0a.0': {
     ...NIC,
-    capabilities: [VENDOR, MSI],
+    capabilities: [cap.VENDOR, cap.MSI],
     raw: [
       [0x41, 0x4b],
       [0x43, 0xff],
     ],
   },
-  '00:0b.0': { ...NIC, capabilities: [{ kind: 'vendor', length: 0x44 }, AF_BUSY] },
-  '00:0c.0': { ...NIC, stuckMessages: 'enable', capabilities: [MSIX] },
-  '00:0d.0': { ...rootPort(2), stuck: true, capabilities: [MSI, BUSY] },
+  '00:0b.0': { ...NIC, capabilities: [{ kind: 'vendor', length: 0x44 }, cap.AF_BUSY] },
+  '00:0c.0': { ...NIC, stuckMessages: 'enable', capabilities: [cap.MSIX] },
+  '00:0d.0': { ...rootPort(2), stuck: true, capabilities: [cap.MSI, cap.BUSY] },
 };
 const SINCE: Functions = Object.fromEntries(
   [0x01, 0x07, 0x85, 0x04, 0x10, 0x13, 0x91, 0x15].map((id, n) => [
     `00:0${n + 1}.0`,
     {
       ...NIC,
-      capabilities: [VENDOR, VENDOR],
+      capabilities: [cap.VENDOR, cap.VENDOR],
       raw: [
         [0x40, id],
         [0x42, 0x01],
@@ -167,13 +154,13 @@ const SINCE: Functions = Object.fromEntries(
   ]),
 );
 const BEFORE: Functions = Object.fromEntries(
-  Object.keys(SINCE).map((slot, n) => [slot, { ...NIC, capabilities: [n < 4 ? MSI : MSIX] }]),
+  Object.keys(SINCE).map((slot, n) => [slot, { ...NIC, capabilities: [n < 4 ? cap.MSI : cap.MSIX] }]),
 );
 
 const QUIET: Functions = {
   ...SMALL,
-  '00:04.0': { ...NIC, command: 0, capabilities: [PM, MSI, EXPRESS] },
-  '00:05.0': { ...NIC, command: 0, capabilities: [PM, MSI, EXPRESS] },
+  '00:04.0': { ...NIC, command: 0, capabilities: [cap.PM, cap.MSI, cap.EXPRESS] },
+  '00:05.0': { ...NIC, command: 0, capabilities: [cap.PM, cap.MSI, cap.EXPRESS] },
   '00:06.0': { ...NIC, stuck: true },
 };
 const short = (functions: Functions): Functions =>
@@ -183,17 +170,17 @@ const short = (functions: Functions): Functions =>
 
 /** What stays on, of bridges and virtual functions. */
 const STUCK: Functions = {
-  '00:01.0': { ...rootPort(1, 2), stuck: true, capabilities: [MSI, BUSY, PM] },
-  '00:02.0': { ...rootPort(3), noIntxDisable: true, interruptPin: 1, capabilities: [MSI, BUSY] },
+  '00:01.0': { ...rootPort(1, 2), stuck: true, capabilities: [cap.MSI, cap.BUSY, cap.PM] },
+  '00:02.0': { ...rootPort(3), noIntxDisable: true, interruptPin: 1, capabilities: [cap.MSI, cap.BUSY] },
   '00:03.0': { ...rootPort(4), interruptPin: 1 },
   '01:00.0': {
-    ...{ ...NIC, capabilities: [EXPRESS] },
+    ...{ ...NIC, capabilities: [cap.EXPRESS] },
     extended: [{ kind: 'sriov', vfEnable: true, totalVfs: 3, numVfs: 3, vfOffset: 0x80, vfStride: 0x80 }],
   },
   '01:10.0': { ...virtual('01:00.0'), stuck: true },
   '02:00.0': { ...virtual('01:00.0'), noIntxDisable: true, interruptPin: 1 },
   '00:05.0': NIC,
-  '00:05.1': { ...virtual('00:05.0'), capabilities: [BUSY] },
+  '00:05.1': { ...virtual('00:05.0'), capabilities: [cap.BUSY] },
   '04:00.0': NIC,
   '04:00.1': virtual('04:00.0'),
 };
@@ -285,7 +272,10 @@ export const BIT_CASES: readonly KillCase[] = [
   ),
   {
     ...{ name: 'a quiet virtual function, preserved', policy: kept({ vf: true }, 'preserve'), reads: 314 },
-    board: { ...BELOW, '02:00.0': { ...virtual('01:00.0'), command: 0, capabilities: [PM, EXPRESS] } },
+    board: {
+      ...BELOW,
+      '02:00.0': { ...virtual('01:00.0'), command: 0, capabilities: [cap.PM, cap.EXPRESS] },
+    },
   },
   { name: 'one on another bus stays', board: BELOW, policy: BRIDGES_TOO },
   { name: 'one on another bus is preserved', board: BELOW, policy: kept({ slot: '02:00' }, 'preserve') },
@@ -313,7 +303,7 @@ export const BIT_CASES: readonly KillCase[] = [
   ),
   {
     name: 'one that comes to rest',
-    board: { '00:03.0': { ...NIC, polls: 4, capabilities: [BUSY] } },
+    board: { '00:03.0': { ...NIC, polls: 4, capabilities: [cap.BUSY] } },
     known: null,
     reads: 43,
   },

@@ -2,6 +2,7 @@ import { defaultPolicy } from '../../src/quiesce/default-policy.js';
 import type { Policy } from '../../src/quiesce/policy.js';
 import { slotOf } from './memory-host.js';
 import type { BoardFunction } from './stub-board.js';
+import * as cap from './stub-kill-capabilities.js';
 
 export type Functions = Readonly<Record<string, BoardFunction>>;
 
@@ -32,6 +33,12 @@ export const virtual = (physfn: string): BoardFunction => ({
 export const BRIDGES_TOO: Policy = {
   ...defaultPolicy(),
   rules: defaultPolicy().rules.filter(({ match }) => match.headerType === undefined),
+};
+
+/** One bus master beside a host bridge. */
+export const SMALL: Functions = {
+  '00:00.0': HOST_BRIDGE,
+  '00:03.0': { ...NIC, capabilities: [cap.MSI, cap.EXPRESS] },
 };
 
 /** Functions that fail in their own ways, each alone in its slot on bus 0. */

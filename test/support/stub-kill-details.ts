@@ -4,33 +4,22 @@ import {
   BRIDGES_TOO,
   FAILING,
   type Functions,
-  HOST_BRIDGE,
   NIC,
   oldBridge,
   rootPort,
+  SMALL,
   SMALL_TREE,
   virtual,
 } from './stub-kill-boards.js';
 import { waited } from './stub-kill-bounds.js';
+import * as cap from './stub-kill-capabilities.js';
 import { differs } from './stub-kill-oracle.js';
 import { CRASH } from './stub-run.js';
 
 // Details that a stub can get wrong unseen on most machines.
 
-const PM = { kind: 'pm' } as const;
-const MSI = { kind: 'msi', enable: true } as const;
-const MSI_OFF = { kind: 'msi' } as const;
-const MSIX = { kind: 'msix', enable: true } as const;
-const MSIX_OFF = { kind: 'msix' } as const;
-const EXPRESS = { kind: 'express' } as const;
-const PORT = { kind: 'express', type: 4 } as const;
-const BUSY = { kind: 'express', transactionsPending: true } as const;
-const AF = { kind: 'af', hasPending: true } as const;
-const AF_BUSY = { kind: 'af', hasPending: true, transactionsPending: true } as const;
 const AF_WITHOUT = { kind: 'af', flr: true } as const;
-const VENDOR = { kind: 'vendor' } as const;
 
-const SMALL: Functions = { '00:00.0': HOST_BRIDGE, '00:03.0': { ...NIC, capabilities: [MSI, EXPRESS] } };
 /** The low half of the counter overflows during the walk. */
 const SOON = 7 * 2 ** 32 - 30_000;
 
@@ -69,8 +58,8 @@ const OBSERVED: readonly KillCase[] = [
   {
     ...{ name: 'observes messages without a pin', known: null },
     board: {
-      '00:02.0': { ...NIC, interruptPin: 0, capabilities: [MSI, EXPRESS] },
-      '00:03.0': { ...NIC, interruptPin: 0, capabilities: [MSIX, BUSY] },
+      '00:02.0': { ...NIC, interruptPin: 0, capabilities: [cap.MSI, cap.EXPRESS] },
+      '00:03.0': { ...NIC, interruptPin: 0, capabilities: [cap.MSIX, cap.BUSY] },
     },
     options: { entry: { commandLine: `shootdown=observe ${CRASH}` } },
     record: { observe: true },
@@ -78,32 +67,35 @@ const OBSERVED: readonly KillCase[] = [
 ];
 
 const CAPABILITIES: Functions = {
-  '00:01.0': { ...NIC, capabilities: [PM, { kind: 'pm', state: 3 }, MSI_OFF, MSI, MSIX_OFF, MSIX] },
-  '00:02.0': { ...NIC, capabilities: [MSI, MSI_OFF, MSIX, MSIX_OFF, EXPRESS, BUSY] },
-  '00:03.0': { ...NIC, capabilities: [BUSY, AF] },
-  '00:04.0': { ...NIC, capabilities: [AF_BUSY, EXPRESS] },
-  '00:05.0': { ...NIC, capabilities: [AF, AF_BUSY, AF_WITHOUT] },
-  '00:06.0': { ...NIC, capabilities: [AF_WITHOUT, AF_BUSY] },
+  '00:01.0': {
+    ...NIC,
+    capabilities: [cap.PM, { kind: 'pm', state: 3 }, cap.MSI_OFF, cap.MSI, cap.MSIX_OFF, cap.MSIX],
+  },
+  '00:02.0': { ...NIC, capabilities: [cap.MSI, cap.MSI_OFF, cap.MSIX, cap.MSIX_OFF, cap.EXPRESS, cap.BUSY] },
+  '00:03.0': { ...NIC, capabilities: [cap.BUSY, cap.AF] },
+  '00:04.0': { ...NIC, capabilities: [cap.AF_BUSY, cap.EXPRESS] },
+  '00:05.0': { ...NIC, capabilities: [cap.AF, cap.AF_BUSY, AF_WITHOUT] },
+  '00:06.0': { ...NIC, capabilities: [AF_WITHOUT, cap.AF_BUSY] },
   '00:07.0': { ...NIC, capabilities: [AF_WITHOUT] },
   '00:08.0': {
     ...NIC,
-    capabilities: [VENDOR, VENDOR, MSI],
+    capabilities: [cap.VENDOR, cap.VENDOR, cap.MSI],
     raw: [
       [0x34, 0x43],
       [0x41, 0x4a],
     ],
   },
-  '00:09.0': { ...NIC, capabilities: [VENDOR, MSI], raw: [[0x41, 0x40]] },
-  '00:0a.0': { ...NIC, capabilities: [VENDOR, MSI], raw: [[0x40, 0xff]] },
-  '00:0b.0': { ...NIC, capabilities: [MSI], raw: [[0x06, 0x27]] },
-  '00:0c.0': { ...NIC, headerType: 3, capabilities: [MSI] },
-  '00:0d.0': { ...NIC, capabilities: [VENDOR, MSI], raw: [[0x41, 0x3c]] },
+  '00:09.0': { ...NIC, capabilities: [cap.VENDOR, cap.MSI], raw: [[0x41, 0x40]] },
+  '00:0a.0': { ...NIC, capabilities: [cap.VENDOR, cap.MSI], raw: [[0x40, 0xff]] },
+  '00:0b.0': { ...NIC, capabilities: [cap.MSI], raw: [[0x06, 0x27]] },
+  '00:0c.0': { ...NIC, headerType: 3, capabilities: [cap.MSI] },
+  '00:0d.0': { ...NIC, capabilities: [cap.VENDOR, cap.MSI], raw: [[0x41, 0x3c]] },
   '00:0e.0': {
     ...NIC,
     capabilities: Array.from({ length: 44 }, () => ({ kind: 'vendor', length: 4 }) as const),
   },
-  '00:0f.0': { ...NIC, capabilities: [BUSY], polls: 3 },
-  '00:10.0': { ...NIC, noIntxDisable: true, interruptPin: 4, capabilities: [MSIX] },
+  '00:0f.0': { ...NIC, capabilities: [cap.BUSY], polls: 3 },
+  '00:10.0': { ...NIC, noIntxDisable: true, interruptPin: 4, capabilities: [cap.MSIX] },
   '00:11.0': {
     ...NIC,
     noIntxDisable: true,
@@ -113,7 +105,7 @@ const CAPABILITIES: Functions = {
       [0x3e, 0x20],
       [0x3f, 0x40],
     ],
-    capabilities: [MSI],
+    capabilities: [cap.MSI],
   },
   '00:12.0': {
     ...NIC,
@@ -123,9 +115,15 @@ const CAPABILITIES: Functions = {
       [0x3c, 0x0b],
       [0x3e, 0x20],
     ],
-    capabilities: [MSI],
+    capabilities: [cap.MSI],
   },
-  '00:13.0': { ...NIC, stuck: true, interruptPin: 0, noIntxDisable: true, capabilities: [MSI, BUSY, MSIX] },
+  '00:13.0': {
+    ...NIC,
+    stuck: true,
+    interruptPin: 0,
+    noIntxDisable: true,
+    capabilities: [cap.MSI, cap.BUSY, cap.MSIX],
+  },
 };
 
 const LISTS: readonly KillCase[] = [
@@ -139,9 +137,9 @@ const LISTS: readonly KillCase[] = [
   },
   ...(
     [
-      [PM, MSI],
-      [MSIX, AF_BUSY],
-      [AF_WITHOUT, PORT],
+      [cap.PM, cap.MSI],
+      [cap.MSIX, cap.AF_BUSY],
+      [AF_WITHOUT, cap.PORT],
     ] as const
   ).map(
     (capabilities, n): KillCase => ({
@@ -223,22 +221,22 @@ const KNOWN: readonly KillCase[] = [
   },
   {
     name: 'one that hides its ids since',
-    board: { '00:03.0': { ...NIC, vendor: 0xffff, device: 0xffff, capabilities: [MSI] } },
-    known: { '00:03.0': { ...NIC, facts: { bootVga: false }, capabilities: [PM, MSIX] } },
+    board: { '00:03.0': { ...NIC, vendor: 0xffff, device: 0xffff, capabilities: [cap.MSI] } },
+    known: { '00:03.0': { ...NIC, facts: { bootVga: false }, capabilities: [cap.PM, cap.MSIX] } },
     ...{ performed: false },
     check: ({ writes }) => differs('writes', writes, ['18+4/2=402', '18+42/2=0']),
   },
   {
     name: 'one that hides its ids since, and where its messages are',
-    board: { '00:03.0': { ...NIC, vendor: 0xffff, device: 0xffff, capabilities: [MSI] } },
-    known: { '00:03.0': { ...NIC, facts: { bootVga: false }, capabilities: [VENDOR, MSI] } },
+    board: { '00:03.0': { ...NIC, vendor: 0xffff, device: 0xffff, capabilities: [cap.MSI] } },
+    known: { '00:03.0': { ...NIC, facts: { bootVga: false }, capabilities: [cap.VENDOR, cap.MSI] } },
     ...{ performed: false },
     check: ({ writes }) => differs('writes', writes, ['18+4/2=402', '18+42/2=0']),
   },
   {
     name: 'one that shows its ids since',
-    board: { '00:02.0': NIC, '00:03.0': { ...NIC, capabilities: [MSI] } },
-    known: { '00:02.0': NIC, '00:03.0': { ...virtual('00:02.0'), capabilities: [PM, MSIX] } },
+    board: { '00:02.0': NIC, '00:03.0': { ...NIC, capabilities: [cap.MSI] } },
+    known: { '00:02.0': NIC, '00:03.0': { ...virtual('00:02.0'), capabilities: [cap.PM, cap.MSIX] } },
     ...{ performed: false },
     check: ({ writes }) => differs('writes', writes, ['10+4/2=402', '18+4/2=402', '18+42/2=0']),
   },

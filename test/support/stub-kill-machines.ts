@@ -13,15 +13,11 @@ import {
   VIRTUAL,
   virtual,
 } from './stub-kill-boards.js';
+import * as cap from './stub-kill-capabilities.js';
 import { differs } from './stub-kill-oracle.js';
 import { CRASH } from './stub-run.js';
 
 // What can be on the buses, and what a policy can say of it.
-
-const PM = { kind: 'pm' } as const;
-const EXPRESS = { kind: 'express' } as const;
-const MSI = { kind: 'msi', enable: true } as const;
-const MSIX = { kind: 'msix', enable: true } as const;
 
 function policy(...rules: readonly Pick<PolicyRule, 'match' | 'action'>[]): Policy {
   const named = rules.map((rule, n) => ({ id: `rule-${n}`, reason: 'of a test', ...rule }));
@@ -299,15 +295,15 @@ const CHANGED: readonly KillCase[] = [
     reads: 47,
     board: {
       ...NOTHING,
-      '00:03.0': { ...NIC, device: 2, capabilities: [{ kind: 'pm' }, MSI, { kind: 'express' }] },
+      '00:03.0': { ...NIC, device: 2, capabilities: [{ kind: 'pm' }, cap.MSI, { kind: 'express' }] },
     },
-    known: { ...NOTHING, '00:03.0': { ...NIC, capabilities: [MSIX, MSI] } },
+    known: { ...NOTHING, '00:03.0': { ...NIC, capabilities: [cap.MSIX, cap.MSI] } },
   },
   {
     name: 'other capabilities since',
     reads: 41,
-    board: { ...NOTHING, '00:03.0': { ...NIC, capabilities: [{ kind: 'vendor', length: 24 }, MSI] } },
-    known: { ...NOTHING, '00:03.0': { ...NIC, capabilities: [MSI, MSIX] } },
+    board: { ...NOTHING, '00:03.0': { ...NIC, capabilities: [{ kind: 'vendor', length: 24 }, cap.MSI] } },
+    known: { ...NOTHING, '00:03.0': { ...NIC, capabilities: [cap.MSI, cap.MSIX] } },
     performed: false,
     check: ({ writes }) => differs('writes', writes, ['18+4/2=402']),
   },
@@ -325,20 +321,20 @@ const CHANGED: readonly KillCase[] = [
         capabilities: [{ kind: 'vendor', length: 24 }],
       },
     },
-    known: { ...NOTHING, '00:03.0': { ...NIC, capabilities: [MSI, MSIX] } },
+    known: { ...NOTHING, '00:03.0': { ...NIC, capabilities: [cap.MSI, cap.MSIX] } },
     performed: false,
     check: ({ writes }) => differs('writes', writes, ['18+4/2=402']),
   },
   ...(
     [
-      [PM, MSIX],
-      [EXPRESS, MSIX],
-      [PM, EXPRESS, MSI],
+      [cap.PM, cap.MSIX],
+      [cap.EXPRESS, cap.MSIX],
+      [cap.PM, cap.EXPRESS, cap.MSI],
     ] as const
   ).map(
     (before, n): KillCase => ({
       name: `moved by new firmware ${n}`,
-      board: { ...NOTHING, '00:03.0': { ...NIC, capabilities: [MSI, EXPRESS, PM, MSIX] } },
+      board: { ...NOTHING, '00:03.0': { ...NIC, capabilities: [cap.MSI, cap.EXPRESS, cap.PM, cap.MSIX] } },
       known: { ...NOTHING, '00:03.0': { ...NIC, capabilities: before } },
     }),
   ),

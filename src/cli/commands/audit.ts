@@ -1,23 +1,15 @@
 import type { Command } from 'commander';
 import { namesFor } from '../../host/pci-ids-file.js';
 import { scan } from '../../host/scan.js';
+import type { PciFunction } from '../../pci/function.js';
 import { type Audit, audit } from '../../quiesce/audit.js';
 import { type JumpPath, SEVERITIES, type Severity } from '../../quiesce/findings.js';
 import { auditJson } from '../../report/audit-json.js';
 import { auditText } from '../../report/audit-text.js';
 import { EXIT, type ExitStatus } from '../exit.js';
-import { openHost } from '../hosts.js';
 import type { Io, Run } from '../io.js';
-import {
-  type CommonOptions,
-  checkSelects,
-  choice,
-  jsonText,
-  readPolicy,
-  selection,
-  withHost,
-  withPolicy,
-} from '../options.js';
+import { type CommonOptions, choice, jsonText, withHost, withPolicy } from '../options.js';
+import { readSelected } from '../selected.js';
 
 interface AuditOptions extends CommonOptions {
   readonly for: JumpPath;
@@ -37,28 +29,20 @@ export function auditCommand(program: Command, run: Run): void {
 }
 
 async function runAudit(options: AuditOptions, io: Io): Promise<ExitStatus> {
-  const policy = readPolicy(options.policy);
-  const select = selection(options);
-  const host = await openHost(options, { write: false });
-  try {
-    const machine = await scan(host, { onProgress: io.progress('reading') });
-    checkSelects(machine.topology, select);
-    const whole = audit(machine, policy, options.for);
-    const audited: Audit = select ? only(whole, (fn) => select(fn)) : whole;
-    if (options.json) {
-      io.out(jsonText(auditJson(audited)));
-    } else {
-      const names = namesFor(audited.functions.map(({ node }) => node.function));
-      io.out(auditText(audited, { names, style: io.style, all: options.all ?? false }));
-    }
-    return fails(audited, options.failOn) ? EXIT.findings : EXIT.clean;
-  } finally {
-    await host.close();
+  const { machine, policy, select } = await readSelected(options, io, (host, _, how) => scan(host, how));
+  const whole = audit(machine, policy, options.for);
+  const audited: Audit = select ? only(whole, select) : whole;
+  if (options.json) {
+    io.out(jsonText(auditJson(audited)));
+  } else {
+    const names = namesFor(audited.functions.map(({ node }) => node.function));
+    io.out(auditText(audited, { names, style: io.style, all: options.all ?? false }));
   }
+  return fails(audited, options.failOn) ? EXIT.findings : EXIT.clean;
 }
 
 /** The part of an audit that is about some functions and the machine. */
-function only(whole: Audit, select: (fn: Audit['functions'][number]['node']['function']) => boolean): Audit {
+function only(whole: Audit, select: (fn: PciFunction) => boolean): Audit {
   const functions = whole.functions.filter(({ node }) => select(node.function));
   const slots = new Set(functions.map(({ node }) => node.function.slot));
   const findings = whole.findings.filter(({ slot }) => slot === null || slots.has(slot));

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { writeOutput } from '../../host/output-file.js';
 import { parseFlight } from '../../image/flight.js';
 import { flightFinds } from '../../image/flight-results.js';
 import { ShootdownError } from '../../pci/error.js';
@@ -9,7 +10,6 @@ import { EXIT, type ExitStatus } from '../exit.js';
 import { readFlightFile, readLiveFlight } from '../flight-source.js';
 import type { Io, Run } from '../io.js';
 import { jsonText, readPolicy } from '../options.js';
-import { writeOutput } from '../output-file.js';
 
 interface FlightOptions {
   readonly host?: string;

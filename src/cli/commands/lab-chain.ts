@@ -5,15 +5,8 @@ import { KEXEC_LOADS, type KexecLoad, LAB_POLICIES, type LabPolicy } from '../..
 import { printable } from '../../pci/printable.js';
 import { EXIT, type ExitStatus } from '../exit.js';
 import type { Io } from '../io.js';
-import {
-  accelOption,
-  type LabOptions,
-  newRunFolder,
-  openStore,
-  positive,
-  runSurroundings,
-} from '../lab-options.js';
-import { choice, jsonText } from '../options.js';
+import { accelOption, type LabOptions, newRunFolder, openStore, runSurroundings } from '../lab-options.js';
+import { choice, jsonText, wholeNumber } from '../options.js';
 
 interface ChainCommandOptions extends LabOptions {
   readonly kernel?: string;
@@ -30,7 +23,7 @@ export function chainCommand(
   lab
     .command('chain')
     .description('jump again and again in one guest')
-    .option('--jumps <count>', 'how often', positive, 10)
+    .option('--jumps <count>', 'how often', wholeNumber(1, 1_000_000), 10)
     .option('--kernel <series>', 'as in 6.1 or 6.12 (default: the newest that is prepared)')
     .addOption(choice('--policy <policy>', 'what is done at each jump', LAB_POLICIES, 'none'))
     .addOption(choice('--load <call>', 'by kexec_load, or by kexec_file_load', KEXEC_LOADS, 'load'))

@@ -9,15 +9,8 @@ import { printable } from '../../pci/printable.js';
 import { matrixMarkdown, matrixText } from '../../report/matrix.js';
 import { EXIT, type ExitStatus } from '../exit.js';
 import type { Io } from '../io.js';
-import {
-  accelOption,
-  type LabOptions,
-  newRunFolder,
-  openStore,
-  positive,
-  runSurroundings,
-} from '../lab-options.js';
-import { choice, jsonText } from '../options.js';
+import { accelOption, type LabOptions, newRunFolder, openStore, runSurroundings } from '../lab-options.js';
+import { choice, jsonText, wholeNumber } from '../options.js';
 
 interface MatrixOptions extends LabOptions {
   readonly kernel?: readonly string[];
@@ -38,7 +31,7 @@ export function matrixCommand(
     .option('--scenario <name...>', 'only these scenarios (default: all)')
     .addOption(choice('--policy <policy...>', 'only these policies (default: all)', LAB_POLICIES))
     .addOption(choice('--format <format>', 'how it is printed', ['text', 'markdown', 'json'], 'text'))
-    .option('--jobs <count>', 'guests at a time', positive, 1)
+    .option('--jobs <count>', 'guests at a time', wholeNumber(1, 1000), 1)
     .option('--offline', 'use only what was prepared before')
     .option('--keep', 'remove no older runs')
     .addOption(accelOption())
@@ -82,8 +75,9 @@ async function runMatrixCommand(options: MatrixOptions, io: Io): Promise<ExitSta
       onRow: (row, done) => {
         const what = `${row.scenario} ${row.kernel} ${row.policy}`;
         if (row.outcome === 'failed') {
+          const said = row.tail === null ? '' : `; the console's last lines: ${printable(row.tail)}`;
           const where = row.folder === null ? '' : `; run: ${row.folder}`;
-          io.err(`shootdown: ${what}: ${printable(row.remark)}${where}\n`);
+          io.err(`shootdown: ${what}: ${printable(row.remark)}${said}${where}\n`);
         }
         io.status(`${done}/${cells.length} ${what}: ${row.outcome}`);
       },

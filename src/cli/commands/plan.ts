@@ -4,18 +4,9 @@ import { PLACES, type Place } from '../../quiesce/policy.js';
 import { scanForPlan } from '../../quiesce/shootdown.js';
 import { planJson, planText, setpciText } from '../../report/plan-report.js';
 import { EXIT, type ExitStatus } from '../exit.js';
-import { openHost } from '../hosts.js';
 import type { Io, Run } from '../io.js';
-import {
-  type CommonOptions,
-  checkSelects,
-  choice,
-  jsonText,
-  readPolicy,
-  selection,
-  withHost,
-  withPolicy,
-} from '../options.js';
+import { type CommonOptions, choice, jsonText, withHost, withPolicy } from '../options.js';
+import { readSelected } from '../selected.js';
 
 interface PlanCommandOptions extends CommonOptions {
   readonly at: Place;
@@ -31,19 +22,11 @@ export function planCommand(program: Command, run: Run): void {
 }
 
 async function runPlan(options: PlanCommandOptions, io: Io): Promise<ExitStatus> {
-  const policy = readPolicy(options.policy);
-  const select = selection(options);
-  const host = await openHost(options, { write: false });
-  try {
-    const machine = await scanForPlan(host, policy, { onProgress: io.progress('reading') });
-    checkSelects(machine.topology, select);
-    const plan = makePlan(machine, policy, { at: options.at, ...(select ? { select } : {}) });
-    if (options.json) io.out(jsonText(planJson(plan)));
-    else if (options.setpci && plan.steps.length > 0) io.out(setpciText(plan));
-    else io.out(planText(plan, { style: io.style }));
-    for (const note of machine.notes.slice(0, 20)) io.err(`note: ${note}\n`);
-    return plan.steps.length > 0 ? EXIT.findings : EXIT.clean;
-  } finally {
-    await host.close();
-  }
+  const { machine, policy, select } = await readSelected(options, io, scanForPlan);
+  const plan = makePlan(machine, policy, { at: options.at, ...(select ? { select } : {}) });
+  if (options.json) io.out(jsonText(planJson(plan)));
+  else if (options.setpci && plan.steps.length > 0) io.out(setpciText(plan));
+  else io.out(planText(plan, { style: io.style }));
+  for (const note of machine.notes.slice(0, 20)) io.err(`note: ${note}\n`);
+  return plan.steps.length > 0 ? EXIT.findings : EXIT.clean;
 }

@@ -5,7 +5,7 @@ import { runSimMatrix } from '../../sim/scenario/matrix.js';
 import { EXIT, type ExitStatus } from '../exit.js';
 import type { Io, Run } from '../io.js';
 import { choice, jsonText } from '../options.js';
-import { openScenario, shippedScenarios } from '../scenario-files.js';
+import { openScenarios, shippedScenarios } from '../scenario-files.js';
 import { seedOption } from '../sim-options.js';
 import { interpretedStub } from '../sim-stub.js';
 
@@ -16,6 +16,10 @@ interface MatrixOptions {
   readonly format: 'text' | 'markdown' | 'json';
 }
 
+const EXIT_STATUS = `
+Exit status: 0 if every cell is as its scenario expects it, which under none is harm; 2 if one is not; 1 failed or
+stopped; 64 usage.`;
+
 export function simMatrixCommand(sim: Command, run: Run): void {
   sim
     .command('matrix')
@@ -24,11 +28,12 @@ export function simMatrixCommand(sim: Command, run: Run): void {
     .addOption(choice('--policy <policy...>', 'only these policies (default: all)', POLICY_NAMES))
     .addOption(seedOption())
     .addOption(choice('--format <format>', 'how it is printed', ['text', 'markdown', 'json'], 'text'))
+    .addHelpText('after', EXIT_STATUS)
     .action((options: MatrixOptions) => run((io) => runMatrix(options, io)));
 }
 
 async function runMatrix(options: MatrixOptions, io: Io): Promise<ExitStatus> {
-  const scenarios = options.scenario?.map(openScenario) ?? shippedScenarios();
+  const scenarios = options.scenario ? openScenarios(options.scenario) : shippedScenarios();
   const policies = POLICY_NAMES.filter((name) => options.policy?.includes(name) ?? true);
   const cells = scenarios.length * policies.length;
   const progress = io.progress('jumps');

@@ -1,14 +1,21 @@
 import type { Command } from 'commander';
+import { scan } from '../../host/scan.js';
 import { ShootdownError } from '../../pci/error.js';
+import { type Decider, decider } from '../../quiesce/decide.js';
+import type { Place } from '../../quiesce/policy.js';
 import { eventJson, eventText, jumpJson } from '../../report/jump-json.js';
-import { milliseconds, timelineText, whatBroke } from '../../report/jump-text.js';
-import { paragraph, type Style, table } from '../../report/table.js';
+import { milliseconds, recordText, timelineText, whatBroke } from '../../report/jump-text.js';
+import { verdictRemark } from '../../report/jump-words.js';
+import { shellWord } from '../../report/shell-word.js';
+import { coloredVerdict, paragraph, type Style, table } from '../../report/table.js';
 import { judgeOurs } from '../../sim/checkers/violations.js';
 import type { SimEvent } from '../../sim/events.js';
+import { SimMachine } from '../../sim/machine.js';
 import { jumpPolicy, OURS } from '../../sim/policies/index.js';
 import type { PolicyName } from '../../sim/policies/names.js';
+import { recordGaps } from '../../sim/policies/record-gaps.js';
 import { runScenario, type ScenarioRun } from '../../sim/scenario/run.js';
-import type { Scenario } from '../../sim/scenario/scenario.js';
+import { type Scenario, scenarioPolicy } from '../../sim/scenario/scenario.js';
 import { EXIT, type ExitStatus } from '../exit.js';
 import type { Io, Run } from '../io.js';
 import { choice, jsonText } from '../options.js';
@@ -31,27 +38,22 @@ export function simRunCommand(sim: Command, run: Run): void {
     .addOption(policyOption())
     .addOption(choice('--path <path>', 'over the scenario’s own', ['normal', 'crash']))
     .addOption(seedOption())
-    .option('--trace', 'everything that happened, one line each')
+    .option('--trace', 'everything that happened, one line each; with all only in --json')
     .option('--json', 'print one JSON object');
+  command.addHelpText(
+    'after',
+    `
+Exit status: 0 if all is as the scenario expects it, which under none is harm, or, where it expects nothing and with
+--like, if it is clean; 2 if not, or if what ours says of itself is not so; 1 failed; 64 usage.`,
+  );
   withLike(command).action((scenario: string | undefined, options: RunCommandOptions) =>
     run((io) => runCommand(scenario, options, io)),
   );
 }
 
 async function runCommand(what: string | undefined, options: RunCommandOptions, io: Io): Promise<ExitStatus> {
-  const { like } = options;
-  if ((what === undefined) === (like === undefined)) {
-    const message = 'say which scenario to play (shootdown sim list), or --like and a machine';
-    throw new ShootdownError('usage', message);
-  }
-  if (like !== undefined) {
-    if (options.path === 'normal' || options.trace || options.policy !== undefined) {
-      const message =
-        '--like plays a crash with and without ours: it takes no --policy, --path normal or --trace';
-      throw new ShootdownError('usage', message);
-    }
-    return runLike(like, options, io);
-  }
+  checkOptions(what, options);
+  if (options.like !== undefined) return runLike(options.like, options, io);
   const scenarios = what === 'all' ? shippedScenarios() : [openScenario(what ?? '')];
   const stub = interpretedStub();
   const runs: JudgedRun[] = [];
@@ -68,11 +70,15 @@ async function runCommand(what: string | undefined, options: RunCommandOptions, 
       ...(options.path === undefined ? {} : { path: options.path }),
       ...(options.trace ? { observer: (event: SimEvent) => events.push(event) } : {}),
     });
-    const played: JudgedRun = { ...run, heldAgainstOurs: heldAgainst(run) };
+    const played = judged(run);
     runs.push(played);
     traces.push(events);
-    if (!options.json)
-      io.out(what === 'all' ? lineOf(played, io.style) : runText(played, events, what ?? '', options, io));
+    if (options.json) continue;
+    if (what === 'all') io.out(lineOf(played, io.style));
+    else {
+      const decide = run.records.length > 0 ? await deciderOf(run) : null;
+      io.out(runText(played, decide, events, what ?? '', options, io));
+    }
   }
   if (options.json) {
     const told = runs.map((played, at) => runJson(played, options.trace ? (traces[at] ?? []) : null));
@@ -81,30 +87,63 @@ async function runCommand(what: string | undefined, options: RunCommandOptions, 
   return runs.every(isGood) ? EXIT.clean : EXIT.findings;
 }
 
+/** Throws `usage` for what does not go together, rather than leave it aside. */
+function checkOptions(what: string | undefined, options: RunCommandOptions): void {
+  const { like, policy, path, trace, json, platform, captureDrivers, policyFile } = options;
+  const refuse = (message: string) => {
+    throw new ShootdownError('usage', message);
+  };
+  if (like !== undefined) {
+    if (what !== undefined)
+      refuse(`there is a scenario, ${what}, and --like, which is instead of one: give one of them`);
+    if (path === 'normal' || trace || policy !== undefined)
+      refuse('--like plays a crash with and without ours: it takes no --policy, --path normal or --trace');
+    return;
+  }
+  if (what === undefined) refuse('say which scenario to play (shootdown sim list), or --like and a machine');
+  const given = { '--platform': platform, '--capture-drivers': captureDrivers, '--policy-file': policyFile };
+  for (const [flag, value] of Object.entries(given))
+    if (value !== undefined) refuse(`${flag} is for --like: a scenario says that itself`);
+  if (what === 'all' && trace && !json)
+    refuse('--trace is for one scenario: with all it needs --json, which then has every trace');
+}
+
 interface JudgedRun extends ScenarioRun {
   readonly heldAgainstOurs: readonly string[];
+  /** Of what ours said of itself. */
+  readonly gaps: readonly string[];
+}
+
+function judged(played: ScenarioRun): JudgedRun {
+  return {
+    ...played,
+    // What ours said and was not so, or did not prevent and had said it would.
+    heldAgainstOurs: OURS.has(played.policy) ? judgeOurs(played).violations : [],
+    gaps: recordGaps(played),
+  };
 }
 
 /** As the scenario expects it, or, where it expects nothing, clean; and nothing that is held against ours. */
-function isGood({ expected, unmet, result, heldAgainstOurs }: JudgedRun): boolean {
-  const asExpected = expected === null ? result.verdict === 'clean' : unmet.length === 0;
+function isGood({ expected, unmet, result, heldAgainstOurs, gaps }: JudgedRun): boolean {
+  const asExpected = expected === null ? result.verdict === 'clean' && gaps.length === 0 : unmet.length === 0;
   return heldAgainstOurs.length === 0 && asExpected;
 }
 
-/** What ours said and was not so, or did not prevent and had said it would. */
-function heldAgainst(played: ScenarioRun): readonly string[] {
-  return OURS.has(played.policy) ? judgeOurs(played).violations : [];
+/** The verdict, and beside it what to think of it. */
+function verdictText({ result, expected, unmet, heldAgainstOurs, gaps }: JudgedRun, style: Style): string {
+  const verdict = `${coloredVerdict(result.verdict, style)}${verdictRemark(gaps)}`;
+  if (expected === null) return `${verdict} (nothing is expected)`;
+  if (unmet.length > 0) return `${verdict} (NOT AS EXPECTED: ${expected.verdict})`;
+  return `${verdict} (${heldAgainstOurs.length > 0 ? 'as expected, but HELD AGAINST OURS' : 'as expected'})`;
 }
 
 function lineOf(played: JudgedRun, style: Style): string {
-  const { scenario, policy, result, expected } = played;
-  const as = expected === null ? 'nothing is expected' : isGood(played) ? 'as expected' : 'NOT AS EXPECTED';
-  const verdict = colored(result.verdict, style);
-  return `${scenario.name}, ${policy}: ${verdict} (${as})\n`;
+  return `${played.scenario.name}, ${played.policy}: ${verdictText(played, style)}\n`;
 }
 
 function runText(
   played: JudgedRun,
+  decide: ((place: Place) => Decider) | null,
   events: readonly SimEvent[],
   given: string,
   options: RunCommandOptions,
@@ -115,28 +154,29 @@ function runText(
   const say = (text: string) => paragraph(text, 0, style);
   const hazards = scenario.hazards.length > 0 ? ` (${scenario.hazards.join(', ')})` : '';
   const parts = [
-    `${style.bold(scenario.name)}${hazards}, ${result.path} path, policy ${policy}: ${colored(result.verdict, style)}`,
+    `${style.bold(scenario.name)}${hazards}, ${result.path} path, policy ${policy}: ${verdictText(played, style)}`,
     say(scenario.story),
     say(`Policy ${policy}: ${jumpPolicy(policy).title}.`),
     say(whatBroke(result)),
   ];
   if (expected?.why) parts.push(say(expected.why));
-  for (const { place, end, functions, tick } of records) {
-    const gated = functions.filter(({ verdict }) => verdict === 'gated' || verdict === 'stopped').length;
-    const live = functions.filter(({ verdict }) => verdict === 'live').length;
-    parts.push(
-      say(
-        `Ours ${place}, ${end} at ${milliseconds(tick, result)} ms: ${functions.length} functions told of, ${gated} gated, ${live} left live.`,
-      ),
-    );
-  }
+  if (decide)
+    for (const record of records) parts.push(recordText(record, result, decide(record.place), style));
+  if (OURS.has(policy) && records.length === 0) parts.push(say('Ours left no record.'));
   for (const what of played.heldAgainstOurs) parts.push(say(`HELD AGAINST OURS: ${what}`));
   for (const what of unmet) parts.push(say(`NOT AS EXPECTED: ${what}`));
   parts.push('', options.trace ? traceText(events, played, style) : timelineText(result, style), '');
-  const again = [`shootdown sim run ${given}`, `--policy ${policy}`, `--seed ${seed}`];
+  const again = [`shootdown sim run ${shellWord(given)}`, `--policy ${policy}`, `--seed ${seed}`];
   if (options.path !== undefined) again.push(`--path ${options.path}`);
-  parts.push(style.dim(`Again: ${again.join(' ')}`));
+  parts.push(style.dim(paragraph(`Again: ${again.join(' ')}`, 0, style)));
   return `${parts.join('\n')}\n`;
+}
+
+/** What the policy says of a function of this scenario's machine in a place. */
+async function deciderOf({ scenario, seed }: ScenarioRun): Promise<(place: Place) => Decider> {
+  const { host } = new SimMachine(scenario.machine, { seed, faults: scenario.faults });
+  const machine = await scan(host);
+  return (place) => decider(scenarioPolicy(scenario), machine, place);
 }
 
 function traceText(events: readonly SimEvent[], { result }: ScenarioRun, style: Style): string {
@@ -165,11 +205,8 @@ function runJson(played: JudgedRun, events: readonly SimEvent[] | null): object 
     asExpected: expected === null ? null : unmet.length === 0,
     unmet,
     heldAgainstOurs: played.heldAgainstOurs,
+    recordGaps: played.gaps,
     ...jumpJson(played),
     ...(trace ? { trace: trace.map((event) => eventJson(event, result)) } : {}),
   };
-}
-
-function colored(verdict: string, style: Style): string {
-  return verdict === 'clean' ? style.green(verdict) : style.red(verdict);
 }

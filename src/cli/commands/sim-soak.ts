@@ -1,34 +1,36 @@
-import { existsSync } from 'node:fs';
-import type { Command } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 import { systemClock } from '../../host/clock.js';
 import { ShootdownError } from '../../pci/error.js';
+import { counted, verdictRemark } from '../../report/jump-words.js';
 import { smallestText, soakText, violationText } from '../../report/soak-text.js';
+import { paragraph } from '../../report/table.js';
+import { recordGaps } from '../../sim/policies/record-gaps.js';
 import { drawCase, type SoakSettings } from '../../sim/soak/case.js';
 import { playCase } from '../../sim/soak/play.js';
-import { newSoak, parseSoak, type SoakState, type SoakViolation, soak } from '../../sim/soak/soak.js';
+import { type SoakState, type SoakViolation, soak } from '../../sim/soak/soak.js';
 import { EXIT, type ExitStatus } from '../exit.js';
 import type { Io, Run } from '../io.js';
-import { choice, jsonText, readText } from '../options.js';
-import { writeOutput } from '../output-file.js';
-import { seedOption, turn, wholeNumber } from '../sim-options.js';
+import { choice, jsonText, wholeNumber } from '../options.js';
+import { SEED_MAX, seedOption, turn } from '../sim-options.js';
 import { interpretedStub } from '../sim-stub.js';
 import { smallestOf } from '../soak-smallest.js';
+import { openState, saveState } from '../soak-state.js';
 
 interface SoakOptions extends SoakSettings {
   readonly jumps: number;
   readonly minutes?: number;
   readonly state?: string;
-  readonly replay?: number;
+  readonly replay?: CaseToReplay;
   readonly json?: boolean;
 }
 
 const FUNCTIONS_MAX = 4096;
+const CASES_MAX = 1e9;
 const SAVE_EVERY_MS = 5000;
 const SAY_EVERY_MS = 500;
-const MODE = 0o644;
 
 export function simSoakCommand(sim: Command, run: Run): void {
-  sim
+  const command = sim
     .command('soak')
     .description('jump on random machines with faults, again and again, and hold ours to what it says')
     .option('--jumps <count>', 'how many, in all', wholeNumber(1, 1e9), 10_000)
@@ -36,25 +38,70 @@ export function simSoakCommand(sim: Command, run: Run): void {
     .option('--minutes <count>', 'stop after so long, whatever is left', wholeNumber(1, 100_000))
     .option('--functions <count>', 'of a machine, about', wholeNumber(1, FUNCTIONS_MAX), 64)
     .addOption(choice('--policy <policy>', 'ours in all its places, or nothing', ['ours', 'none'], 'ours'))
-    .option('--state <file>', 'where it writes down how far it is, and goes on from if it is there')
+    .option('--state <file>', 'where it writes down how far it is, and goes on from if it is there', fileName)
     .option(
-      '--replay <number>',
-      'one case again, by its number, and the smallest machine that still shows what is wrong',
-      wholeNumber(0, 1e9),
+      '--replay <case>',
+      'one case again, and the smallest machine that still shows what is wrong: its number with --seed, or SEED:NUMBER',
+      caseToReplay,
     )
-    .option('--json', 'print one JSON object')
-    .action((options: SoakOptions) => run((io) => runSoak(options, io)));
+    .option('--json', 'print one JSON object');
+  command.addHelpText(
+    'after',
+    `
+Exit status: 0 no violation, and with --policy none no harm either; 2 violations, or harm under none, which does nothing
+against it; 1 failed or stopped; 64 usage.`,
+  );
+  command.action((options: SoakOptions) =>
+    run((io) => {
+      if (options.replay === undefined) return runSoak(options, io);
+      return replay(options.replay, options, command.getOptionValueSource('seed') === 'cli', io);
+    }),
+  );
+}
+
+function fileName(text: string): string {
+  if (text === '') throw new InvalidArgumentError('it must name a file.');
+  return text;
+}
+
+/** A case by its number, and the seed that drew it where that was said. */
+interface CaseToReplay {
+  readonly seed: number | null;
+  readonly number: number;
+}
+
+function caseToReplay(text: string): CaseToReplay {
+  const [number = '', seed] = text.split(':', 2).reverse();
+  return {
+    seed: seed === undefined ? null : wholeNumber(0, SEED_MAX)(seed),
+    number: wholeNumber(0, CASES_MAX)(number),
+  };
 }
 
 async function runSoak(options: SoakOptions, io: Io): Promise<ExitStatus> {
-  if (options.replay !== undefined) return replay(options.replay, options, io);
-  let state = openState(options);
+  const { state: file } = options;
+  let state = openState(file, options);
   const start = systemClock.now();
   const until = options.minutes === undefined ? Number.POSITIVE_INFINITY : start + options.minutes * 60_000;
   let [saved, said] = [start, start];
+  /** Why the state could not be written the last time. */
+  let unsaved: ShootdownError | null = null;
+  const save = () => {
+    if (file === undefined) return;
+    try {
+      saveState(file, state);
+      unsaved = null;
+    } catch (error) {
+      if (!(error instanceof ShootdownError)) throw error;
+      if (unsaved === null) io.err(`shootdown: ${error.message}; it goes on\n`);
+      unsaved = error;
+    }
+  };
   const done = () => state.jumps.all >= options.jumps || systemClock.now() >= until || io.signal.aborted;
   if (!done()) {
-    for await (const next of soak(state, interpretedStub())) {
+    // Before hours of work, not after.
+    if (file !== undefined) saveState(file, state);
+    for await (const next of soak(state, interpretedStub(), io.signal)) {
       state = next.state;
       if (next.violation) io.err(`${violationText(next.violation, commandOf(options, next.violation))}\n`);
       const now = systemClock.now();
@@ -62,15 +109,15 @@ async function runSoak(options: SoakOptions, io: Io): Promise<ExitStatus> {
         said = now;
         io.status(`${state.jumps.all}/${options.jumps} jumps, ${state.violations.count} violations`);
       }
-      if (options.state !== undefined && now - saved >= SAVE_EVERY_MS) {
+      if (now - saved >= SAVE_EVERY_MS) {
         saved = now;
-        saveState(options.state, state);
+        save();
       }
       await turn();
       if (done()) break;
     }
+    save();
   }
-  if (options.state !== undefined) saveState(options.state, state);
   const seconds = (systemClock.now() - start) / 1000;
   const [first] = state.violations.first;
   const again = first ? commandOf(options, first) : null;
@@ -80,8 +127,9 @@ async function runSoak(options: SoakOptions, io: Io): Promise<ExitStatus> {
       : null;
   if (options.json) io.out(jsonText({ ...state, seconds: Math.round(seconds), smallest }));
   else io.out(soakText(state, { seconds, smallest, again }, io.style));
+  if (unsaved !== null) throw unsaved;
   if (io.signal.aborted) {
-    const how = options.state === undefined ? 'with --state FILE it could go on' : 'the same command goes on';
+    const how = file === undefined ? 'with --state FILE it could go on' : 'the same command goes on';
     io.err(`shootdown: stopped after ${state.jumps.all} of ${options.jumps} jumps; ${how}\n`);
     return EXIT.failed;
   }
@@ -93,19 +141,6 @@ function hasFindings({ policy, violations, firstHarm }: SoakState): boolean {
   return violations.count > 0 || (policy === 'none' && firstHarm !== null);
 }
 
-function openState(options: SoakOptions): SoakState {
-  const { state: file, seed, functions, policy } = options;
-  if (file === undefined || !existsSync(file)) return newSoak(options);
-  const state = parseSoak(readText(file), file);
-  if (state.seed === seed && state.functions === functions && state.policy === policy) return state;
-  const message = `${file}: of another soak (--seed ${state.seed} --functions ${state.functions} --policy ${state.policy}): give it the same, or name another file`;
-  throw new ShootdownError('usage', message);
-}
-
-function saveState(path: string, state: SoakState): void {
-  writeOutput(path, Buffer.from(jsonText(state)), MODE);
-}
-
 /** The command that plays a case again. */
 function commandOf(
   { seed, functions, policy }: SoakSettings,
@@ -114,19 +149,39 @@ function commandOf(
   return `shootdown sim soak --seed ${seed} --functions ${functions} --policy ${policy} --replay ${number}`;
 }
 
-async function replay(number: number, options: SoakOptions, io: Io): Promise<ExitStatus> {
-  const drawn = drawCase(options, number);
-  const { jumps } = await playCase(drawn, { stub: interpretedStub() });
+async function replay(
+  { seed: ofCase, number }: CaseToReplay,
+  options: SoakOptions,
+  seedGiven: boolean,
+  io: Io,
+): Promise<ExitStatus> {
+  const { state, minutes } = options;
+  for (const [flag, value] of Object.entries({ '--state': state, '--minutes': minutes }))
+    if (value !== undefined)
+      throw new ShootdownError('usage', `${flag} is for a soak, and --replay plays one case: leave one out`);
+  if (seedGiven && ofCase !== null && ofCase !== options.seed) {
+    const message = `--replay ${ofCase}:${number} and --seed ${options.seed} name two seeds: give one of them`;
+    throw new ShootdownError('usage', message);
+  }
+  const { functions, policy } = options;
+  const settings: SoakSettings = { seed: ofCase ?? options.seed, functions, policy };
+  const drawn = drawCase(settings, number);
+  const gaps: string[] = [];
+  const { jumps } = await playCase(drawn, {
+    stub: interpretedStub(),
+    onJump: (played) => gaps.push(verdictRemark(recordGaps(played))),
+  });
   const jump = jumps.findIndex(({ violations }) => violations.length > 0);
   const violation = jump < 0 ? null : { number, jump, what: [...(jumps[jump]?.violations ?? [])] };
-  const again = commandOf(options, { number });
+  const again = commandOf(settings, { number });
   const smallest =
-    violation === null ? null : await smallestOf(number, options, { stub: interpretedStub() }, io, again);
+    violation === null ? null : await smallestOf(number, settings, { stub: interpretedStub() }, io, again);
   if (options.json) {
     io.out(jsonText({ schema: 'shootdown.sim-replay/1', number, case: drawn, jumps, violation, smallest }));
   } else {
-    const verdicts = jumps.map(({ path, verdict }) => `${path}: ${verdict}`).join(', ');
-    io.out(`Case ${number}, ${drawn.machine.functions.length} functions: ${verdicts}\n`);
+    const verdicts = jumps.map(({ path, verdict }, at) => `${path}: ${verdict}${gaps[at] ?? ''}`).join(', ');
+    const of = counted(drawn.machine.functions.length, 'function', 'functions');
+    io.out(`${paragraph(`Case ${number} of seed ${settings.seed}, ${of}: ${verdicts}`, 0, io.style)}\n`);
     if (violation) io.out(`${violationText(violation, again)}\n`);
     if (smallest) io.out(`${smallestText(smallest, io.style)}\n`);
   }

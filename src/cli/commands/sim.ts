@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { table } from '../../report/table.js';
 import { JUMP_POLICIES } from '../../sim/policies/index.js';
 import { EXIT, type ExitStatus } from '../exit.js';
 import type { Io, Run } from '../io.js';
@@ -30,11 +31,13 @@ function list({ json }: { readonly json?: boolean }, io: Io): ExitStatus {
     io.out(jsonText({ schema: 'shootdown.sim-list/1', scenarios: told, policies }));
     return EXIT.clean;
   }
-  const width = Math.max(...[...scenarios, ...JUMP_POLICIES].map(({ name }) => name.length));
-  io.out(`${io.style.bold('Scenarios')}\n`);
-  for (const { name, title, hazards } of scenarios)
-    io.out(`${name.padEnd(width)}  ${title}${hazards.length > 0 ? ` (${hazards.join(', ')})` : ''}\n`);
-  io.out(`\n${io.style.bold('Policies')}\n`);
-  for (const { name, title } of JUMP_POLICIES) io.out(`${name.padEnd(width)}  ${title}\n`);
+  const rows = scenarios.map(({ name, title, hazards }) => [
+    name,
+    hazards.length > 0 ? `${title} (${hazards.join(', ')})` : title,
+  ]);
+  const columns = (title: string) => [{ title }, { title: '', flexible: 'wrap' as const }];
+  io.out(`${table(columns('scenario'), rows, io.style)}\n\n`);
+  const policies = JUMP_POLICIES.map(({ name, title }) => [name, title]);
+  io.out(`${table(columns('policy'), policies, io.style)}\n`);
   return EXIT.clean;
 }

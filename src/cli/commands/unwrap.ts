@@ -1,11 +1,11 @@
 import type { Command } from 'commander';
+import { checkNotInput, writeOutput } from '../../host/output-file.js';
 import { sha256 } from '../../image/original.js';
 import { unwrapImage } from '../../image/wrap.js';
 import { printable } from '../../pci/printable.js';
 import { EXIT, type ExitStatus } from '../exit.js';
 import { about, readImage } from '../image-files.js';
 import type { Io, Run } from '../io.js';
-import { checkNotInput, writeOutput } from '../output-file.js';
 
 export function unwrapCommand(program: Command, run: Run): void {
   program

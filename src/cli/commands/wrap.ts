@@ -1,5 +1,6 @@
 import { existsSync, statSync } from 'node:fs';
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { checkNotInput, writeOutput } from '../../host/output-file.js';
 import { type ImageInfo, inspectImage } from '../../image/inspect.js';
 import { STUB } from '../../image/stub.generated.js';
 import { compileTable } from '../../image/table.js';
@@ -11,7 +12,6 @@ import { EXIT, type ExitStatus } from '../exit.js';
 import { about, readImage } from '../image-files.js';
 import type { Io, Run } from '../io.js';
 import { jsonText, readPolicy, withPolicy } from '../options.js';
-import { checkNotInput, writeOutput } from '../output-file.js';
 import { machineForWrap } from '../wrap-machine.js';
 
 interface WrapCommandOptions {
@@ -38,7 +38,7 @@ export function wrapCommand(program: Command, run: Run): void {
     .requiredOption('-o, --output <file>', 'where the wrapped kernel goes')
     .option(
       '--for <machine>',
-      'the machine it is for: this, a host as --host takes it, or a file that audit --json printed (default: any)',
+      'the machine it is for: this, a host as --host takes it, or a file that audit --json or lspci -xxxx printed (default: any)',
     )
     .addOption(
       new Option('--tail <kib>', 'room for the flight record behind the kernel, in KiB')

@@ -8,6 +8,8 @@ export const POSTED_TICKS_MAX = 3;
 const READ_TICKS_MIN = 2;
 const READ_TICKS_MAX = 6;
 const OUTSTANDING_MAX = 32;
+/** PCIe 2.8: the end of the default range, 50 µs to 50 ms. */
+export const COMPLETION_TIMEOUT_TICKS = 500;
 
 /** A posted request on its way to memory, or as a message interrupt to the processor. */
 export interface Posted {
@@ -59,7 +61,7 @@ export class Bus {
     return this.#post(fn, 0, 0, count);
   }
 
-  /** A read, answered some ticks later; false if it was refused, by whomever. */
+  /** A read, answered some ticks later if at all; false if its function hears at once that it was refused. */
   read(fn: SimFunction, address: number): boolean {
     if (fn.outstanding >= OUTSTANDING_MAX) return false;
     const { now, errors, iommu, schedule } = this.#machine;
@@ -72,14 +74,28 @@ export class Bus {
         errors.report(fn, fn, 'completer-abort');
       }
       if (refusedBy && refusedBy !== fn) this.#refuse(refusedBy, fn, true);
-      return false;
+      if (!faulted || this.#machine.rules.iommu?.aborts !== 'completion-timeout') return false;
+      this.#neverAnswered(fn, address);
+      return true;
     }
+    this.#machine.emit({ kind: 'read', tick: now, slot: fn.slot });
     const late = fn.faults.lateCompletionTicks ?? 0;
     const due = now + draw(fn, READ_TICKS_MIN, READ_TICKS_MAX) + late;
     fn.asked(due);
     fn.answer ??= () => this.#answer(fn);
     schedule.at(due, fn.answer);
     return true;
+  }
+
+  /** Its function reports that, and asks again, as PCIe 2.8 allows, until it is answered, refused or reset. */
+  #neverAnswered(fn: SimFunction, address: number): void {
+    const { now, errors, schedule } = this.#machine;
+    const giveUp = fn.askedInVain();
+    schedule.at(now + COMPLETION_TIMEOUT_TICKS, () => {
+      if (!giveUp() || !fn.alive) return;
+      errors.report(fn, fn, 'completion-timeout');
+      if (!this.read(fn, address)) fn.engine?.wake();
+    });
   }
 
   /** Lands all that the function has posted: an answer of its own pushes it before it. */

@@ -3,6 +3,7 @@ import type { SimEvent } from '../events.js';
 import type { SimFunction } from '../functions/function.js';
 import * as hw from '../functions/regs.js';
 import type { SimMachine } from '../machine.js';
+import { errorWords } from './error-words.js';
 
 /** What a kernel spends on one error message: it reads the registers of the port and its children, and says so. */
 export const LOG_TICKS = 5;
@@ -14,13 +15,9 @@ type Reaction = ErrorEvent['reaction'];
 /** Bits of AER's Uncorrectable Error Status, PCIe 7.8.4.2. */
 const AER_BIT: Readonly<Record<ErrorKind, number>> = {
   'completer-abort': hw.PCI_ERR_UNC_COMP_ABORT,
+  'completion-timeout': hw.PCI_ERR_UNC_COMP_TIME,
   'unexpected-completion': hw.PCI_ERR_UNC_UNX_COMP,
   'unsupported-request': hw.PCI_ERR_UNC_UNSUP,
-};
-const WORDS: Readonly<Record<ErrorKind, (finder: string, cause: string) => string>> = {
-  'unsupported-request': (finder, cause) => `${finder} refused a request of ${cause}`,
-  'completer-abort': (finder) => `a request of ${finder} was aborted`,
-  'unexpected-completion': (finder) => `${finder} got an answer that it had not asked for`,
 };
 
 /** Uncorrectable errors: the registers that keep them, the message to the root port, and what the platform makes of it. */
@@ -40,7 +37,7 @@ export class Errors {
     this.#machine.emit({ kind: 'error', tick, slot, cause: cause.slot, what, reaction });
     if (reaction === 'nothing') return;
     const slots = finder === cause ? [slot] : [slot, cause.slot];
-    const words = WORDS[what](slot, cause.slot);
+    const words = `${slot} reports ${errorWords({ slot, cause: cause.slot, what })}`;
     if (reaction === 'nmi') cpu.nmi(`an NMI from firmware: ${words}`, slots);
     else if (reaction === 'hang') cpu.hang('error', `firmware that stops the machine: ${words}`, slots);
     else kernel?.burden(LOG_TICKS, 'errors', slots);

@@ -14,6 +14,7 @@ import * as regs from '../../pci/regs.js';
 import type { SimMachine } from '../machine.js';
 import { addressOf } from '../memory/memory.js';
 import type { IommuRules } from '../platform.js';
+import { COMPLETION_TIMEOUT_TICKS } from './bus.js';
 import { groupOf, type Iommu } from './iommu.js';
 
 const RULES: IommuRules = { domains: 'translated', nextKernel: 'resets', aborts: 'dropped' };
@@ -103,6 +104,38 @@ describe('an IOMMU that translates', () => {
     expect(iommu.allows(old, FREE)).toBe(true);
     iommu.detach(oldToo);
     expect([iommu.allows(old, FREE), iommu.allows(oldToo, FREE)]).toEqual([false, false]);
+  });
+});
+
+describe('a read that is never answered', () => {
+  it('is reported after 50 ms and asked again, for as long as the tables stay as they are', () => {
+    const machine = machineWith({ aborts: 'completion-timeout' });
+    const fn = functionAt(machine, BELOW);
+    need(machine).attach(fn);
+    const errors = eventsOf(machine, 'error');
+    expect(machine.bus.read(fn, addressOf(FREE))).toBe(true);
+    const aer = (fn.layout.aer ?? 0) + regs.PCI_ERR_UNCOR_STATUS;
+    expect([fn.outstanding, fn.space.read(aer, 4)]).toEqual([1, 0]);
+    machine.run(COMPLETION_TIMEOUT_TICKS);
+    expect([fn.outstanding, fn.space.read(aer, 4)]).toEqual([1, 0x4000]);
+    expect(errors).toMatchObject([{ slot: BELOW, what: 'completion-timeout', reaction: 'nothing' }]);
+    need(machine).map(fn, [FREE]);
+    machine.run(COMPLETION_TIMEOUT_TICKS + 10);
+    expect([fn.outstanding, errors.length]).toEqual([0, 2]);
+  });
+
+  it('is not asked again by a function that was reset, or may not master the bus', () => {
+    for (const end of ['reset', 'gate'] as const) {
+      const machine = machineWith({ aborts: 'completion-timeout' });
+      const fn = functionAt(machine, BELOW);
+      need(machine).attach(fn);
+      const errors = eventsOf(machine, 'error');
+      machine.bus.read(fn, addressOf(FREE));
+      if (end === 'reset') fn.reset();
+      else machine.configWrite(fn, regs.PCI_COMMAND, 2, 0, 'host');
+      machine.run(3 * COMPLETION_TIMEOUT_TICKS);
+      expect([end, fn.outstanding, errors.length]).toEqual([end, 0, end === 'reset' ? 0 : 1]);
+    }
   });
 });
 

@@ -56,6 +56,8 @@ function busOf(slot: Slot): string {
   return slot.slice(0, -5);
 }
 
+const WORDS = { msi: 'MSI', msix: 'MSI-X' } as const;
+
 function falseClaim(machine: SimMachine, { slot, verdict, outcome }: FunctionResult): string[] {
   const fn = machine.functions.get(slot);
   if (!fn) return ['is told of, and there is no such function'];
@@ -77,6 +79,8 @@ function falseClaim(machine: SimMachine, { slot, verdict, outcome }: FunctionRes
   const done = outcome === 'done' || outcome === 'already';
   if (done && ((high << 8) & regs.PCI_COMMAND_INTX_DISABLE) === 0)
     problems.push('is said to be gated, and its INTx is not disabled');
+  if (done && fn.messages !== null)
+    problems.push(`is said to be ${verdict}, and its ${WORDS[fn.messages]} is on`);
   // One that ignores BME goes on asking. Only these have a register that shows what is pending; `timeout` and the like say that they were not waited for.
   if (
     (done || outcome === 'partial') &&

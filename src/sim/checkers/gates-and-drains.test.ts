@@ -36,6 +36,9 @@ describe('the gate checker', () => {
     machine.bus.message(functionAt(machine, BELOW), 1);
     machine.run(5);
     expect(checker.violations).toHaveLength(2);
+    machine.bus.read(functionAt(machine, BELOW), freePages(machine, 1)[0] ?? 0);
+    expect(checker.violations).toHaveLength(3);
+    expect(checker.violations[2]).toContain(' reads ');
   });
 
   it('sees it although bus mastering is back by the time that the write lands', () => {

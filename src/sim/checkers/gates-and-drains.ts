@@ -19,7 +19,7 @@ interface Off {
  */
 export class GateChecker {
   readonly violations: string[] = [];
-  /** Memory writes and message interrupts that went through. */
+  /** Memory writes and reads, and message interrupts, that went through. */
   passed = 0;
   readonly stop: () => void;
   readonly #machine: SimMachine;
@@ -57,23 +57,26 @@ export class GateChecker {
         }
         return;
       case 'dma':
-        if (event.refusedBy === null && !event.faulted) this.#passes(event.slot, event.sent);
+        if (event.refusedBy === null && !event.faulted) this.#passes(event.slot, event.sent, 'writes');
         return;
       case 'message':
-        if (event.refusedBy === null) this.#passes(event.slot, event.sent);
+        if (event.refusedBy === null) this.#passes(event.slot, event.sent, 'writes');
+        return;
+      case 'read':
+        this.#passes(event.slot, event.tick, 'reads');
         return;
       default:
     }
   }
 
-  #passes(slot: Slot, sent: number): void {
+  #passes(slot: Slot, sent: number, what: 'reads' | 'writes'): void {
     this.passed++;
     const { now, functions } = this.#machine;
     if (!functions.get(slot)?.faults.ignoreBme && this.#wasOff(slot, sent))
-      this.violations.push(`${now}: ${slot} writes with its own BME clear`);
+      this.violations.push(`${now}: ${slot} ${what} with its own BME clear`);
     for (const bridge of this.#above.get(slot) ?? []) {
       if (this.#wasOff(bridge, sent))
-        this.violations.push(`${now}: ${slot} writes past ${bridge}, whose BME is clear`);
+        this.violations.push(`${now}: ${slot} ${what} past ${bridge}, whose BME is clear`);
     }
   }
 

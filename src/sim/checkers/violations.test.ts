@@ -106,6 +106,27 @@ describe('what is held against ours', () => {
     ]);
   });
 
+  it('what either place says, whatever the other says', () => {
+    const places = (before: FunctionResult, between: FunctionResult | null): Partial<PlayedJump> => ({
+      policy: 'ours',
+      records: [
+        { place: 'before', end: 'complete', functions: [before], tick: OVER },
+        { place: 'between', end: 'complete', functions: between ? [between] : [], tick: OVER + 20 },
+      ],
+    });
+    const of = (claim: Omit<FunctionResult, 'reason'>): FunctionResult => ({ ...claim, reason: '' });
+    const [was, is] = [of(gated), of({ ...gated, verdict: 'live', outcome: 'exempt' })];
+    expect(judged({ ...write(110), more: places(was, is) }).violations).toEqual([
+      '0000:01:00.0 still writes, and hits image, and is said to be gated (before: done)',
+    ]);
+    expect(judged({ ...write(160), more: places(was, is) }).violations).toHaveLength(1);
+    expect(judged({ ...write(110), more: places(is, was) }).excuses).toEqual(new Set(['said-live']));
+    expect(judged({ ...write(160), more: places(is, was) }).violations[0]).toMatch(/gated \(between: done\)/);
+    expect(judged({ ...write(160), more: places(is, null) }).violations).toEqual([]);
+    const commands = [GATE, [CARD, 105, 'old-kernel', 0x0402, 0x0406]] as const;
+    expect(judged({ ...write(110), commands, more: places(was, is) }).violations).toEqual([]);
+  });
+
   it('not what it said was live', () => {
     const claims = [{ ...gated, verdict: 'live', outcome: 'ignored' }] as const;
     expect(judged({ ...write(160), claims }).excuses).toEqual(new Set(['said-live']));
@@ -159,6 +180,7 @@ describe('what is held against ours', () => {
     expect(judged({ result, claims: [...live, port], commands: byUs }).violations).toHaveLength(1);
     const early = { ...result, reached: 'stub', endTick: 95 } as const;
     expect(judged({ result: early, walked: false, commands: byUs }).violations).toHaveLength(2);
+    expect(judged({ result: early, walked: false }).violations).toEqual([]);
     expect(
       judged({
         result: early,

@@ -31,15 +31,27 @@ export type Excuse = keyof typeof EXCUSES;
 const PLACE_OF: Partial<Record<Stage, Place>> = { before: 'before', stub: 'between', after: 'after' };
 const STAGE_OF = { before: 'before', between: 'stub', after: 'after' } as const;
 
-/** What a stub's record does not mention was quiet. */
-const UNSAID = { verdict: 'quiet', outcome: 'exempt', reason: '' } as const;
-
 export interface Judgement {
   /** What is held against ours, a line each; none if all is well. */
   readonly violations: readonly string[];
   readonly excuses: ReadonlySet<Excuse>;
   /** What was excused, a line each. */
   readonly excused: readonly string[];
+}
+
+/** What a record says of a function; `null` for nothing. */
+interface Said {
+  readonly claim: FunctionResult | null;
+  readonly record: PlaceRecord;
+}
+
+/** What a stub's record does not mention was quiet. */
+const UNSAID = { verdict: 'quiet', outcome: 'exempt' } as const;
+
+function claimWords({ claim, record }: Said): string {
+  if (claim === null) return 'the record does not mention it';
+  const { verdict, outcome, reason } = claim;
+  return `is said to be ${verdict} (${record.place}: ${outcome}${reason ? `: ${reason}` : ''})`;
 }
 
 /** Judges ours by what it said of each function and by what came of the jump. */
@@ -50,20 +62,23 @@ export function judgeOurs(played: PlayedJump): Judgement {
 class Judge {
   readonly #played: PlayedJump;
   readonly #result: JumpResult;
-  readonly #claims = new Map<Slot, { readonly claim: FunctionResult; readonly tick: number }>();
+  /** By function, what was said of it in each place, in order. */
+  readonly #claims = new Map<Slot, Said[]>();
   readonly #violations: string[];
   readonly #excuses = new Set<Excuse>();
   readonly #excused = new Set<string>();
-  /** The end of the last walk; `null` if there was none. */
-  readonly #over: PlaceRecord | null;
 
   constructor(played: PlayedJump) {
     this.#played = played;
     this.#result = played.result;
     this.#violations = [...played.untrue];
-    for (const { functions, tick } of played.records)
-      for (const claim of functions) this.#claims.set(claim.slot, { claim, tick });
-    this.#over = played.records.at(-1) ?? null;
+    for (const record of played.records) {
+      for (const claim of record.functions) {
+        const said = this.#claims.get(claim.slot);
+        if (said) said.push({ claim, record });
+        else this.#claims.set(claim.slot, [{ claim, record }]);
+      }
+    }
   }
 
   judge(): Judgement {
@@ -134,6 +149,8 @@ class Judge {
       else if (starved && ours) this.#violations.push(`${slot} ${what}; a shootdown gated it`);
       else if (!this.#atWork()) this.#blame(slot, endTick, what);
       else if (closedByOthers) this.#excuse('kernel-did-it', `${slot} ${what}`);
+      else if (!slots.some((one) => log.gatedByUs(one, endTick)))
+        this.#excuse('too-early', `${slot} ${what}`);
       else this.#violations.push(`${slot} ${what}, while ours was at work`);
     }
   }
@@ -147,11 +164,11 @@ class Judge {
   #lost({ slot, driver, cause, why }: LostDevice): void {
     const { log, above } = this.#played;
     const what = `${slot} is lost to ${driver}: ${why}`;
-    const claim = this.#claims.get(slot)?.claim;
+    const said = this.#claims.get(slot) ?? [];
     const gate = log.firstGate(slot);
     const closed = (above.get(slot) ?? []).some((bridge) => log.firstGate(bridge) === 'ours');
     // A bridge that closed behind a function that somebody else had stopped cannot have hurt it.
-    const touched = gate === 'ours' || (gate === null && claim?.verdict === 'live' && closed);
+    const touched = gate === 'ours' || (gate === null && said.at(-1)?.claim?.verdict === 'live' && closed);
     const excuse = (): Excuse | null => {
       if (cause === 'line-given-up') return 'shared-line';
       if (cause === 'no-vector') return 'platform';
@@ -159,7 +176,8 @@ class Judge {
       if (!touched || this.#played.wedged.has(slot)) return 'kernel-did-it';
       if (this.#fallsOff(slot)) return 'falls-off';
       if (this.#faults(slot).ignoreBme) return 'ignores-bme';
-      if (claim?.verdict !== 'stopped' && cause === 'busy') return 'driver-wants-idle';
+      if (cause === 'busy' && !said.some(({ claim }) => claim?.verdict === 'stopped'))
+        return 'driver-wants-idle';
       return this.#isSlow(slot) && cause === 'wedged' ? 'slow-disk' : null;
     };
     const found = excuse();
@@ -173,37 +191,39 @@ class Judge {
     else this.#violations.push(`${slot}: its DMA was wanted, and a shootdown cleared BME of ${by}`);
   }
 
-  /** True if it is settled once and for all. */
+  /**
+   * What each place says of a function has to hold from the end of its walk on: what a later place says takes nothing
+   * back. True if it is settled once and for all.
+   */
   #blame(slot: Slot, tick: number, what: string, by: 'line' | 'request' = 'request'): boolean {
-    const over = this.#over;
-    if (over === null || tick <= over.tick) {
+    const { records } = this.#played;
+    const over = records.filter((record) => record.tick < tick);
+    if (over.length === 0) {
       this.#excuse('too-early', `${slot} ${what}`);
       return false;
     }
-    const said = this.#claims.get(slot);
-    const { verdict, outcome, reason } = said?.claim ?? UNSAID;
-    const excuse = this.#excuseFor(slot, tick, by);
-    const claim = `${verdict} (${outcome}${reason ? `: ${reason}` : ''})`;
-    if (excuse) this.#excuse(excuse, `${slot} ${what}, ${said ? claim : 'not mentioned'}`);
-    else if (said) this.#violations.push(`${slot} ${what}, and is said to be ${claim}`);
-    else this.#violations.push(`${slot} ${what}, and the record does not mention it`);
-    return true;
+    const said = this.#claims.get(slot)?.filter(({ record }) => record.tick < tick) ?? [];
+    const last = over.at(-1) as PlaceRecord;
+    const held = (said.length > 0 ? said : [{ claim: null, record: last }]).filter((one) => {
+      const excuse = this.#excuseFor(one, slot, tick, by);
+      const claim = claimWords(one);
+      if (excuse) this.#excuse(excuse, `${slot} ${what}, ${claim}`);
+      else this.#violations.push(`${slot} ${what}, and ${claim}`);
+      return excuse === null;
+    });
+    return held.length > 0 || over.length === records.length;
   }
 
-  #excuseFor(slot: Slot, tick: number, by: 'line' | 'request'): Excuse | null {
-    const said = this.#claims.get(slot);
-    const { verdict, outcome } = said?.claim ?? UNSAID;
-    const released = this.#played.log.releasedAfter(slot, said?.tick ?? this.#over?.tick ?? 0);
+  #excuseFor({ claim, record }: Said, slot: Slot, tick: number, by: 'line' | 'request'): Excuse | null {
+    const { verdict, outcome } = claim ?? UNSAID;
+    const { log } = this.#played;
     if (verdict === 'live' || verdict === 'unknown') return 'said-live';
     if (this.#faults(slot).ignoreBme) return 'ignores-bme';
+    const released = log.releasedAfter(slot, record.tick);
     if (verdict !== 'stopped' && released !== null && released <= tick) return 'given-back';
-    if (
-      (outcome === 'partial' || outcome === 'timeout') &&
-      by === 'line' &&
-      this.#played.log.lacksIntxDisable(slot)
-    )
-      return 'no-intx-disable';
-    return said === undefined && this.#cannotReach(slot) ? 'unreachable' : null;
+    const partly = outcome === 'partial' || outcome === 'timeout';
+    if (partly && by === 'line' && log.lacksIntxDisable(slot)) return 'no-intx-disable';
+    return claim === null && this.#cannotReach(slot) ? 'unreachable' : null;
   }
 
   #faults(slot: Slot): Faults {

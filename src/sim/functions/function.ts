@@ -7,6 +7,8 @@ import { hashText, mix } from '../random.js';
 import type { Layout } from './config-build.js';
 import type { ConfigSpace } from './config-space.js';
 import type { Engine } from './engine.js';
+import { PendingReads } from './pending-reads.js';
+import { RegisterView } from './register-view.js';
 import * as hw from './regs.js';
 
 const ONES: Readonly<Record<number, number>> = { 1: 0xff, 2: 0xffff, 4: 0xffff_ffff };
@@ -27,12 +29,9 @@ export interface Power {
 }
 
 /** One function: its registers, and what follows from them. */
-export class SimFunction {
+export class SimFunction extends RegisterView {
   readonly slot: Slot;
   readonly address: SlotParts;
-  readonly description: FunctionDescription;
-  readonly space: ConfigSpace;
-  readonly layout: Layout;
   readonly device: Device | undefined;
   readonly physfn: SimFunction | undefined;
   /** Its virtual functions. */
@@ -56,10 +55,7 @@ export class SimFunction {
   firmwareOwned = false;
   /** Called when what it does to its INTx wire has changed. */
   onIntx: (fn: SimFunction) => void = () => {};
-  /** Ticks at which its reads will be answered, and how many resets were before each. */
-  readonly #reads: { readonly due: number; readonly resets: number }[] = [];
-  #resets = 0;
-  #outstanding = 0;
+  readonly #reads = new PendingReads();
   #cause = false;
   #asserted = false;
   #gone: boolean;
@@ -74,11 +70,9 @@ export class SimFunction {
   #draws = 0;
 
   constructor(parts: FunctionParts) {
+    super(parts.description, parts.space, parts.layout);
     this.slot = parts.slot;
     this.address = slotParts(parts.slot);
-    this.description = parts.description;
-    this.space = parts.space;
-    this.layout = parts.layout;
     this.device = parts.device;
     this.physfn = parts.physfn;
     this.#hash = hashText(parts.slot);
@@ -98,24 +92,6 @@ export class SimFunction {
     this.refresh();
   }
 
-  get command(): number {
-    return this.space.read(regs.PCI_COMMAND, 2);
-  }
-
-  get busMaster(): boolean {
-    return ((this.space.config[regs.PCI_COMMAND] ?? 0) & regs.PCI_COMMAND_MASTER) !== 0;
-  }
-
-  get isBridge(): boolean {
-    return this.description.secondary !== undefined;
-  }
-
-  /** A bridge whose other side is a conventional bus, where requests carry no ID. */
-  get toConventional(): boolean {
-    const { express } = this.description;
-    return this.isBridge && (express === undefined || express === 'pcie-to-pci-bridge');
-  }
-
   /** It fell off the bus, or never was there. */
   get gone(): boolean {
     return this.#gone;
@@ -130,39 +106,13 @@ export class SimFunction {
     return this.#alive;
   }
 
-  get inD0(): boolean {
-    const { pm } = this.layout;
-    return (
-      pm === undefined ||
-      ((this.space.config[pm + regs.PCI_PM_CTRL] ?? 0) & regs.PCI_PM_CTRL_STATE_MASK) === 0
-    );
-  }
-
-  get virtualFunctionsOn(): boolean {
-    const { sriov } = this.layout;
-    return sriov !== undefined && this.#bit(sriov + regs.PCI_SRIOV_CTRL, regs.PCI_SRIOV_CTRL_VFE);
-  }
-
-  /** The message interrupt that is enabled, whether or not it is masked. */
-  get messages(): 'msi' | 'msix' | null {
-    const { msi, msix } = this.layout;
-    if (msix !== undefined && this.#bit(msix + regs.PCI_MSIX_FLAGS, regs.PCI_MSIX_FLAGS_ENABLE))
-      return 'msix';
-    return msi !== undefined && this.#bit(msi + regs.PCI_MSI_FLAGS, regs.PCI_MSI_FLAGS_ENABLE) ? 'msi' : null;
-  }
-
-  get messagesMasked(): boolean {
-    const { msix } = this.layout;
-    return msix !== undefined && this.#bit(msix + regs.PCI_MSIX_FLAGS, regs.PCI_MSIX_FLAGS_MASKALL);
-  }
-
   get assertsIntx(): boolean {
     return this.#asserted;
   }
 
   /** Reads that were asked for and not yet answered. */
   get outstanding(): number {
-    return this.#outstanding;
+    return this.#reads.outstanding;
   }
 
   /** From a stream of its own: the next of 32 bits. */
@@ -238,8 +188,7 @@ export class SimFunction {
   reset(): void {
     this.device?.stop();
     this.space.reset();
-    this.#resets++;
-    this.#outstanding = 0;
+    this.#reads.forget();
     this.interruptsOn = false;
     this.firmwareOwned = false;
     this.#cause = false;
@@ -250,24 +199,25 @@ export class SimFunction {
 
   /** A read went out, to be answered at `due`. */
   asked(due: number): void {
-    this.#reads.push({ due, resets: this.#resets });
-    this.#outstanding++;
-    if (this.#outstanding === 1) this.#showPending();
+    this.#reads.send(due);
+    if (this.outstanding === 1) this.#showPending();
+  }
+
+  /** A read went out that nobody will answer. Returns how to give it up, which says whether it was still waited for. */
+  askedInVain(): () => boolean {
+    const giveUp = this.#reads.sendInVain();
+    if (this.outstanding === 1) this.#showPending();
+    return () => {
+      if (!giveUp()) return false;
+      if (this.outstanding === 0) this.#showPending();
+      return true;
+    };
   }
 
   /** Takes the answers that are due; those to what it asked before a reset it does not expect. */
   answered(now: number): { wanted: number; unexpected: number } {
-    let wanted = 0;
-    let unexpected = 0;
-    let kept = 0;
-    for (const read of this.#reads) {
-      if (read.due > now) this.#reads[kept++] = read;
-      else if (read.resets === this.#resets) wanted++;
-      else unexpected++;
-    }
-    this.#reads.length = kept;
-    this.#outstanding -= wanted;
-    if (wanted > 0 && this.#outstanding === 0) this.#showPending();
+    const { wanted, unexpected } = this.#reads.take(now);
+    if (wanted > 0 && this.outstanding === 0) this.#showPending();
     return { wanted, unexpected: this.alive ? unexpected : 0 };
   }
 
@@ -311,26 +261,22 @@ export class SimFunction {
   #showPending(): void {
     const { express } = this.layout;
     if (express === undefined) return;
-    const pending = this.#outstanding > 0 || this.faults.pendingForever === true;
+    const pending = this.outstanding > 0 || this.faults.pendingForever === true;
     this.space.setBits(express + regs.PCI_EXP_DEVSTA, 2, regs.PCI_EXP_DEVSTA_TRPND, pending);
   }
 
   #deviceControlWritten(express: number): void {
     const at = express + regs.PCI_EXP_DEVCTL;
-    if (!this.description.flr || !this.#bit(at, hw.PCI_EXP_DEVCTL_BCR_FLR)) return;
+    if (!this.description.flr || !this.bit(at, hw.PCI_EXP_DEVCTL_BCR_FLR)) return;
     this.reset();
   }
 
   #bridgeControlWritten(): void {
-    if (!this.#bit(regs.PCI_BRIDGE_CONTROL, hw.PCI_BRIDGE_CTL_BUS_RESET)) return;
+    if (!this.bit(regs.PCI_BRIDGE_CONTROL, hw.PCI_BRIDGE_CTL_BUS_RESET)) return;
     const below = [...this.children];
     for (let fn = below.pop(); fn; fn = below.pop()) {
       fn.reset();
       below.push(...fn.children);
     }
-  }
-
-  #bit(offset: number, bit: number): boolean {
-    return (this.space.read(offset, 2) & bit) !== 0;
   }
 }

@@ -4,6 +4,8 @@ import type { PageAllocator } from '../memory/page-allocator.js';
 import { mix, type Random } from '../random.js';
 import type { Region } from './result.js';
 
+const REGIONS = [null, 'image', 'initramfs'] as const;
+
 interface Segment {
   readonly region: 'image' | 'initramfs';
   readonly owner: Owner;
@@ -17,20 +19,21 @@ interface Segment {
 export class NextImage {
   readonly #memory: Memory;
   readonly #segments: readonly Segment[];
-  /** Of every page that holds a part now, which. */
-  readonly #regions = new Map<number, Region>();
-  /** Where the content of a page that will run was before. */
-  readonly #origins = new Map<number, number>();
+  /** Of every page of RAM, the part that it holds now: its place in `REGIONS`. */
+  readonly #parts: Uint8Array;
+  /** Where the content of a page that will run was before; of a segment that was copied. */
+  readonly #origins: { readonly first: number; readonly staged: readonly number[]; copied: number }[] = [];
 
   private constructor(memory: Memory, random: Random, segments: readonly Segment[]) {
     this.#memory = memory;
     this.#segments = segments;
+    this.#parts = new Uint8Array(memory.size);
     for (const { region, owner, pages, staged } of segments) {
       const key = random.next();
       for (const [i, page] of (staged.length > 0 ? staged : pages).entries()) {
         memory.fill(page, mix(key, i));
         memory.own(page, staged.length > 0 ? 'staged' : owner);
-        this.#regions.set(page, region);
+        this.#mark(page, region);
       }
     }
   }
@@ -73,15 +76,17 @@ export class NextImage {
   /** Copies page after page to where it will run, which is theirs from then on. */
   *relocate(): Generator<number, void, void> {
     for (const { region, staged, pages, owner } of this.#segments) {
+      const origin = { first: pages[0] ?? 0, staged, copied: 0 };
+      this.#origins.push(origin);
       for (const [i, from] of staged.entries()) {
         const to = pages[i];
         if (to === undefined) continue;
         this.#memory.copy(from, to);
         this.#memory.own(to, owner);
         this.#memory.own(from, 'free');
-        this.#regions.delete(from);
-        this.#regions.set(to, region);
-        this.#origins.set(to, from);
+        this.#mark(from, null);
+        this.#mark(to, region);
+        origin.copied++;
         yield to;
       }
     }
@@ -94,18 +99,21 @@ export class NextImage {
 
   /** What a page that was loaded is part of, wherever it lies now; `null` for any other. */
   regionOf(page: number): Region | null {
-    return this.#regions.get(page) ?? null;
+    return REGIONS[this.#parts[this.#memory.indexOf(page)] ?? 0] ?? null;
   }
 
   /** Where the content of a page lay when it was loaded. */
   originOf(page: number): number {
-    return this.#origins.get(page) ?? page;
+    for (const { first, staged, copied } of this.#origins) {
+      if (page >= first && page < first + copied) return staged[page - first] ?? page;
+    }
+    return page;
   }
 
   /** Pages of a part that are not what was loaded. */
   broken(region: Region): readonly number[] {
     const broken: number[] = [];
-    for (const page of this.#memory.alteredPages()) if (this.#regions.get(page) === region) broken.push(page);
+    for (const page of this.#memory.alteredPages()) if (this.regionOf(page) === region) broken.push(page);
     return broken.sort((a, b) => a - b);
   }
 
@@ -115,9 +123,13 @@ export class NextImage {
       if (own !== region) continue;
       for (const page of pages) {
         this.#memory.own(page, to);
-        this.#regions.delete(page);
+        this.#mark(page, null);
       }
     }
+  }
+
+  #mark(page: number, region: Segment['region'] | null): void {
+    this.#parts[this.#memory.indexOf(page)] = REGIONS.indexOf(region);
   }
 }
 

@@ -26,17 +26,18 @@ export type Stage = (typeof STAGES)[number];
 /** What a stray write or a changed page belongs to. */
 export type Region = 'image' | 'initramfs' | 'kernel-memory' | 'dump';
 
-/** The worst comes first: the verdict of a jump is the first of these that applies. */
-export const JUMP_VERDICTS = [
-  'hung', // the processor stopped
-  'corrupted', // pages of the next kernel, or of the dump while it was saved, are not what they should be
-  'irq-storm', // an interrupt line had to be given up
-  'device-lost', // a function that the next kernel has a driver for does not work
-  'faulted', // the IOMMU had to stop DMA after the next kernel took over
-  'wanted-dma-lost', // a function whose DMA was to go on was stopped
-  'clean',
-] as const;
-export type JumpVerdict = (typeof JUMP_VERDICTS)[number];
+/** What each verdict means, the worst first: the verdict of a jump is the first that applies. */
+export const VERDICT_MEANINGS = {
+  hung: 'the processor stopped',
+  corrupted: 'pages of the next kernel, or of the dump while it was saved, are not what they should be',
+  'irq-storm': 'an interrupt line was given up',
+  'device-lost': 'a function that the next kernel has a driver for does not work',
+  faulted: 'the IOMMU had to stop DMA after the next kernel took over',
+  'wanted-dma-lost': 'a function whose DMA was to go on was stopped',
+  clean: 'none of these',
+} as const;
+export type JumpVerdict = keyof typeof VERDICT_MEANINGS;
+export const JUMP_VERDICTS = Object.keys(VERDICT_MEANINGS) as readonly JumpVerdict[];
 
 /** A write that went through after the jump, by a function that still worked for the old kernel or for nobody. */
 export interface StrayWrite {

@@ -1,7 +1,9 @@
 import { hex, type Slot } from '../../pci/slot.js';
+import { errorEventWords } from '../bus/error-words.js';
 import type { BindProblem, SimEvent } from '../events.js';
 import type { SimFunction } from '../functions/function.js';
 import { addressOf, type Owner, pageOf } from '../memory/memory.js';
+import { Hits } from './hits.js';
 import type {
   CorruptedPage,
   FaultCount,
@@ -11,7 +13,8 @@ import type {
   StrayWrite,
   TimelineEntry,
 } from './result.js';
-import { breaks, configWriteWords, errorWords } from './words.js';
+import { Timeline } from './timeline.js';
+import { breaks, configWriteWords, gate } from './words.js';
 
 /** What the watch asks of those whom it watches. */
 export interface Watched {
@@ -24,17 +27,10 @@ export interface Watched {
   readonly holderOf: (page: number) => Slot | null;
 }
 
-interface Hit {
-  readonly by: Slot | 'platform';
-  readonly tick: number;
-  readonly region: Region;
-}
-
 /** Writes down what happens around a jump. */
 export class JumpWatch {
   readonly writes: StrayWrite[] = [];
   readonly storms: IrqStorm[] = [];
-  readonly timeline: TimelineEntry[] = [];
   /** Why a driver of the next kernel could not be bound, or `null` if it was. */
   readonly bound = new Map<Slot, BindProblem | null>();
   /** Functions that the next kernel served. */
@@ -49,9 +45,8 @@ export class JumpWatch {
   readonly #refused = new Map<string, { slot: Slot; by: Slot; count: number }>();
   readonly #wantedRefused = new Map<string, { slot: Slot; by: Slot; count: number }>();
   readonly #faults = new Map<Slot, number>();
-  readonly #hits = new Map<number, Hit[]>();
-  readonly #said = new Map<Slot, Set<string>>();
-  readonly #platformSaid = new Set<Region>();
+  readonly #hits = new Hits();
+  readonly #timeline = new Timeline();
   #jumped = false;
   #booted = false;
 
@@ -69,6 +64,10 @@ export class JumpWatch {
     this.#booted = true;
   }
 
+  get timeline(): readonly TimelineEntry[] {
+    return this.#timeline.entries;
+  }
+
   get refused(): readonly RefusedWrites[] {
     return [...this.#refused.values()];
   }
@@ -84,12 +83,7 @@ export class JumpWatch {
   /** A page that does not hold what it should, with those who wrote there. */
   blame(page: number, region: Region): CorruptedPage {
     const pages = new Set([page, this.#watched.originOf(page)]);
-    const hits = [...pages]
-      .flatMap((one) => this.#hits.get(one) ?? [])
-      .filter((hit) => hit.region === region);
-    const writers = [...new Set(hits.map(({ by }) => by))];
-    const firstTick = hits.length === 0 ? null : Math.min(...hits.map(({ tick }) => tick));
-    return { address: addressOf(page), region, writers, firstTick };
+    return { address: addressOf(page), region, ...this.#hits.of(pages, region) };
   }
 
   readonly observer = (event: SimEvent): void => {
@@ -107,7 +101,7 @@ export class JumpWatch {
         this.#configWrite(event);
         return;
       case 'error':
-        this.#sayOnce(`${event.what} ${event.cause}`, event, () => errorWords(event));
+        this.#timeline.sayOnce(`${event.what} ${event.cause}`, event, () => errorEventWords(event));
         return;
       case 'line-disabled':
         this.#lineDisabled(event);
@@ -122,10 +116,10 @@ export class JumpWatch {
         if (this.#booted) this.served.add(event.slot);
         return;
       case 'hung':
-        this.#say(event.tick, null, `stuck on ${event.on}`);
+        this.#timeline.say(event.tick, null, `stuck on ${event.on}`);
         return;
       case 'stage':
-        this.#say(event.tick, null, event.text);
+        this.#timeline.say(event.tick, null, event.text);
     }
   };
 
@@ -137,7 +131,11 @@ export class JumpWatch {
       if (wanted) count(this.#wantedRefused, slot, refusedBy ?? slot);
       if (refusedBy !== null && (this.#jumped || wanted)) {
         if (this.#jumped) count(this.#refused, slot, refusedBy);
-        this.#sayOnce(`write ${refusedBy}`, event, () => `a write is refused: ${gate(slot, refusedBy)}`);
+        this.#timeline.sayOnce(
+          `write ${refusedBy}`,
+          event,
+          () => `a write is refused: ${gate(slot, refusedBy)}`,
+        );
       }
       return;
     }
@@ -150,9 +148,9 @@ export class JumpWatch {
     const broke = this.#brokenBy(owner, page);
     if (!this.#jumped && broke === null) return;
     this.writes.push({ tick, slot, address, length, owner, broke });
-    if (broke !== null) this.#hit(page, { by: slot, tick, region: broke });
+    if (broke !== null) this.#hits.add(page, { by: slot, tick, region: broke });
     if (owner === 'next-dma-buffer') this.spoiledBuffers.add(page);
-    this.#sayOnce(broke ?? 'stray', event, () => {
+    this.#timeline.sayOnce(broke ?? 'stray', event, () => {
       const where = `${length} bytes at ${hex(address, 8)} (${owner ?? 'no memory'})`;
       return `goes on writing: ${where}${breaks(broke)}`;
     });
@@ -161,7 +159,11 @@ export class JumpWatch {
   #message(event: Extract<SimEvent, { kind: 'message' }>): void {
     const { slot, refusedBy } = event;
     if (refusedBy === null || !this.#jumped) return;
-    this.#sayOnce('message', event, () => `an interrupt message is refused: ${gate(slot, refusedBy)}`);
+    this.#timeline.sayOnce(
+      'message',
+      event,
+      () => `an interrupt message is refused: ${gate(slot, refusedBy)}`,
+    );
   }
 
   #readRefused(event: Extract<SimEvent, { kind: 'read-refused' }>): void {
@@ -170,24 +172,24 @@ export class JumpWatch {
     if (faulted) this.#fault(event, () => 'a read');
     if (wanted) count(this.#wantedRefused, slot, refusedBy ?? slot);
     if (refusedBy === null || !(this.#jumped || wanted)) return;
-    this.#sayOnce(`read ${refusedBy}`, event, () => `a read is refused: ${gate(slot, refusedBy)}`);
+    this.#timeline.sayOnce(`read ${refusedBy}`, event, () => `a read is refused: ${gate(slot, refusedBy)}`);
   }
 
   #fault(event: SimEvent & { slot: Slot }, what: () => string): void {
     if (!this.#booted) return;
     this.#faults.set(event.slot, (this.#faults.get(event.slot) ?? 0) + 1);
-    this.#sayOnce('fault', event, () => `the IOMMU stops ${what()}`);
+    this.#timeline.sayOnce('fault', event, () => `the IOMMU stops ${what()}`);
   }
 
   #platformWrite(event: Extract<SimEvent, { kind: 'platform-write' }>): void {
     const { tick, address, owner } = event;
     const region = this.#brokenBy(owner, pageOf(address));
     if (region === null) return;
-    this.#hit(pageOf(address), { by: 'platform', tick, region });
-    if (this.#platformSaid.has(region)) return;
-    this.#platformSaid.add(region);
-    const what = 'the interrupt controller notes a pending message';
-    this.#say(tick, null, `${what} at ${hex(address, 8)} (${owner})${breaks(region)}`);
+    this.#hits.add(pageOf(address), { by: 'platform', tick, region });
+    this.#timeline.sayOnce(region, { tick, slot: null }, () => {
+      const what = 'the interrupt controller notes a pending message';
+      return `${what} at ${hex(address, 8)} (${owner})${breaks(region)}`;
+    });
   }
 
   /** `null` if nobody uses the memory now. */
@@ -214,52 +216,29 @@ export class JumpWatch {
     }
   }
 
-  #hit(page: number, hit: Hit): void {
-    const hits = this.#hits.get(page);
-    if (hits) hits.push(hit);
-    else this.#hits.set(page, [hit]);
-  }
-
   #configWrite(event: Extract<SimEvent, { kind: 'config-write' }>): void {
     const fn = this.#watched.functions.get(event.slot);
     const words = fn ? configWriteWords(fn, event) : null;
-    if (words !== null) this.#say(event.tick, event.slot, words);
+    if (words !== null) this.#timeline.say(event.tick, event.slot, words);
   }
 
   #lineDisabled({ tick, line, slots }: Extract<SimEvent, { kind: 'line-disabled' }>): void {
     if (this.#booted) this.storms.push({ line, slots, tick });
     const whose =
       slots.length === 0 ? '' : `, which ${slots.join(', ')} still assert${slots.length > 1 ? '' : 's'}`;
-    this.#say(tick, null, `nobody cared: interrupt line ${line} is given up${whose}`);
+    this.#timeline.say(tick, null, `nobody cared: interrupt line ${line} is given up${whose}`);
   }
 
   #bound(event: Extract<SimEvent, { kind: 'bound' }>): void {
     const { tick, slot, driver, problem } = event;
     if (!this.#booted) return;
     this.bound.set(slot, problem);
-    this.#say(
+    this.#timeline.say(
       tick,
       slot,
       problem === null ? `${driver} is bound` : `${driver} cannot be bound: ${problem.why}`,
     );
   }
-
-  /** Most of what happens happens again and again: the words are made only for the first time. */
-  #sayOnce(key: string, { tick, slot }: { tick: number; slot: Slot }, words: () => string): void {
-    const said = this.#said.get(slot);
-    if (said?.has(key)) return;
-    if (said) said.add(key);
-    else this.#said.set(slot, new Set([key]));
-    this.#say(tick, slot, words());
-  }
-
-  #say(tick: number, slot: Slot | null, text: string): void {
-    this.timeline.push({ tick, slot, text });
-  }
-}
-
-function gate(slot: Slot, by: Slot): string {
-  return by === slot ? 'its own bus mastering is off' : `${by} above it does not forward`;
 }
 
 function count(into: Map<string, { slot: Slot; by: Slot; count: number }>, slot: Slot, by: Slot): void {

@@ -1,5 +1,5 @@
 import * as regs from '../../pci/regs.js';
-import { hex } from '../../pci/slot.js';
+import { hex, type Slot } from '../../pci/slot.js';
 import type { SimEvent, Writer } from '../events.js';
 import type { SimFunction } from '../functions/function.js';
 import type { Region } from './result.js';
@@ -20,6 +20,11 @@ const REGIONS: Readonly<Record<Region, string>> = {
 
 export function breaks(region: Region | null): string {
   return region === null ? '' : `, which breaks ${REGIONS[region]}`;
+}
+
+/** What keeps a request of a function from passing. */
+export function gate(slot: Slot, by: Slot): string {
+  return by === slot ? 'its own bus mastering is off' : `${by} above it does not forward`;
 }
 
 /** What a configuration write changed, if it is one of the bits that a jump is about. */
@@ -45,23 +50,6 @@ export function configWriteWords(
   if (changes.length === 0) return null;
   const register = offset === regs.PCI_COMMAND ? `Command ${hex(before, 4)} → ${hex(after, 4)}: ` : '';
   return `${register}${who} turns ${changes.join(' and ')}`;
-}
-
-const ERRORS: Readonly<Record<Extract<SimEvent, { kind: 'error' }>['what'], string>> = {
-  'unsupported-request': 'Unsupported Request',
-  'completer-abort': 'Completer Abort',
-  'unexpected-completion': 'Unexpected Completion',
-};
-const REACTIONS: Readonly<Record<Extract<SimEvent, { kind: 'error' }>['reaction'], string>> = {
-  nothing: 'nobody is told',
-  logged: 'it is logged',
-  nmi: 'firmware makes an NMI of it',
-  hang: 'firmware stops the machine',
-};
-
-export function errorWords({ slot, cause, what, reaction }: Extract<SimEvent, { kind: 'error' }>): string {
-  const whose = slot === cause ? '' : ` on a request of ${cause}`;
-  return `${ERRORS[what]}${whose}; ${REACTIONS[reaction]}`;
 }
 
 const at = (capability: number | undefined, register: number) =>

@@ -8,6 +8,11 @@ export interface Habits {
   readonly messagesOffAtShutdown: boolean;
   /** Enumeration turns MSI and MSI-X off; INTx-disable stays as the old kernel's driver had set it. */
   readonly messagesOffAtEnumeration: boolean;
+  /**
+   * pci_enable_device clears INTx-disable, before the driver lets the function master the bus; without, it is the
+   * driver that does, once it asks for the pin's interrupt. Drivers that never did are not modelled.
+   */
+  readonly enableFreesIntx: boolean;
   /** pci_device_shutdown wakes the device, and the bridges above it, first. */
   readonly resumesBeforeShutdown: boolean;
   /** The panicking kernel waits for its other processors by the tick of the timer. */
@@ -23,6 +28,7 @@ const HABITS: Readonly<Record<Era, Habits>> = {
     endsPins: false,
     messagesOffAtShutdown: false,
     messagesOffAtEnumeration: false,
+    enableFreesIntx: false,
     resumesBeforeShutdown: false,
     panicWaitsByTick: true,
   },
@@ -34,6 +40,8 @@ const HABITS: Readonly<Record<Era, Habits>> = {
     messagesOffAtShutdown: true,
     // d5dea7d95c48, a776c491ca5e, 2011.
     messagesOffAtEnumeration: true,
+    // do_pci_enable_device of 3.10 leaves it as it is.
+    enableFreesIntx: false,
     // 3ff2de9ba1a2, 2012.
     resumesBeforeShutdown: true,
     panicWaitsByTick: false,
@@ -43,6 +51,8 @@ const HABITS: Readonly<Record<Era, Habits>> = {
     endsPins: true,
     messagesOffAtShutdown: false,
     messagesOffAtEnumeration: true,
+    // do_pci_enable_device: the pin may be what is left, as long as no message interrupt was asked for.
+    enableFreesIntx: true,
     resumesBeforeShutdown: true,
     panicWaitsByTick: false,
   },

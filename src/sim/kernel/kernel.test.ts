@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import * as regs from '../../pci/regs.js';
 import type { Slot } from '../../pci/slot.js';
+import type { Era } from '../description.js';
 import {
   createMachine,
   type FunctionDescription,
@@ -74,6 +75,49 @@ describe('probes', () => {
     expect(await lost(3, 1)).toEqual([[slot('00:05.3'), 'no interrupt vector is left']]);
     expect(await lost(3, 2)).toEqual([]);
     expect(await lost(4, 1)).toEqual([]);
+  });
+
+  it('give INTx back before they let the function master the bus, since kernels do; before, drivers did', async () => {
+    const nic = { slot: '00:05.0', ...NIC, pin: 1, line: 17, driver: { ...e1000e, resetAfterMs: 3 } };
+    const order = async (era: Era, of: FunctionDescription) => {
+      const machine = make([of], { era });
+      const changes: string[] = [];
+      machine.observe((event) => {
+        if (event.kind !== 'config-write' || event.by !== 'next-kernel' || event.offset !== regs.PCI_COMMAND)
+          return;
+        const { before, after, tick } = event;
+        if ((before & ~after & regs.PCI_COMMAND_INTX_DISABLE) !== 0) changes.push(`${tick} INTx on`);
+        if ((after & ~before & regs.PCI_COMMAND_INTX_DISABLE) !== 0) changes.push(`${tick} INTx off`);
+        if ((after & ~before & regs.PCI_COMMAND_MASTER) !== 0) changes.push(`${tick} BME on`);
+      });
+      const gate = async () => machine.host.write(slot('00:05.0'), regs.PCI_COMMAND, 2, 0x0402);
+      await machine.jump({ ...crash, between: gate });
+      const first = Number(changes[0]?.split(' ')[0]);
+      return changes.map((change) => change.replace(/^\d+/, (tick) => String(Number(tick) - first)));
+    };
+    expect(await order('today', nic)).toEqual(['0 INTx on', '0 BME on']);
+    expect(await order('3.13', nic)).toEqual(['0 BME on', '30 INTx on']);
+    expect(await order('2006', nic)).toEqual(['0 BME on', '30 INTx on']);
+    const byMessage = { ...nic, messages: 'msi' as const };
+    expect(await order('today', byMessage)).toEqual(['0 INTx on', '0 BME on', '30 INTx off']);
+    expect(await order('2006', byMessage)).toEqual(['0 BME on']);
+  });
+
+  it('reset the device when they come to it: until then it goes on with what it was told', async () => {
+    const nic = { slot: '00:05.0', ...NIC, messages: 'msi' as const };
+    const written = async (resetAfterMs: number) => {
+      const machine = make([{ ...nic, driver: { ...e1000e, shutdown: false, resetAfterMs } }]);
+      const gate = async () => machine.host.write(slot('00:05.0'), regs.PCI_COMMAND, 2, 0x0402);
+      let over = Number.POSITIVE_INFINITY;
+      const between = async () => {
+        await gate();
+        over = machine.now;
+      };
+      const { writes } = await machine.jump({ ...crash, between });
+      return writes.filter(({ tick }) => tick > over).length;
+    };
+    expect(await written(0)).toBeLessThan(3);
+    expect(await written(20)).toBeGreaterThan(3);
   });
 
   it('do not take a vector for each of those that share a line', async () => {

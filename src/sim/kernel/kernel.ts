@@ -81,7 +81,8 @@ export class Kernel {
 
   /**
    * A driver's probe: enables the function and the bridges above, lets it master the bus, resets the device through
-   * its registers and gives it new rings, in the order of most drivers. Why it did not, or `null`.
+   * its registers and gives it new rings, in the order of most drivers. Why it did not, or `null`. Until the reset the
+   * device may go on with what the kernel before had told it. Throws `Hang` where that never lets the probe end.
    */
   bind(fn: SimFunction): string | null {
     const { machine, by } = this.#parts;
@@ -215,21 +216,32 @@ export class Kernel {
   }
 
   #start(fn: SimFunction): void {
-    const { iommu, interrupts } = this.#parts.machine;
-    for (let bridge = fn.parent; bridge; bridge = bridge.parent) this.#enable(bridge);
+    const { machine } = this.#parts;
+    const { iommu, interrupts } = machine;
+    for (let bridge = fn.parent; bridge; bridge = bridge.parent) this.#enableMaster(bridge);
     this.registers.powerUp(fn);
     iommu?.attach(fn);
     // A function without a device of its own, such as an SMBus controller, has no use for bus mastering.
-    if (fn.device || fn.isBridge) this.#enable(fn);
-    else this.registers.change(fn, regs.PCI_COMMAND, regs.PCI_COMMAND_MEMORY, 0);
+    if (fn.device || fn.isBridge) this.#enableMaster(fn);
+    else this.#enable(fn);
+    const { resetAfterMs = 0 } = fn.description.driver ?? {};
+    if (resetAfterMs > 0) machine.run(Math.ceil(resetAfterMs * TICKS_PER_MS));
     fn.stop();
     interrupts.served(fn);
     this.#openInterrupt(fn);
     this.program(fn);
   }
 
+  /** pci_enable_device. */
   #enable(fn: SimFunction): void {
-    this.registers.change(fn, regs.PCI_COMMAND, regs.PCI_COMMAND_MASTER | regs.PCI_COMMAND_MEMORY, 0);
+    this.registers.change(fn, regs.PCI_COMMAND, regs.PCI_COMMAND_MEMORY, 0);
+    if (this.habits.enableFreesIntx && fn.messages === null) this.registers.intxDisable(fn, false);
+  }
+
+  /** And pci_set_master. */
+  #enableMaster(fn: SimFunction): void {
+    this.#enable(fn);
+    this.registers.busMaster(fn, true);
   }
 
   #openInterrupt(fn: SimFunction): void {

@@ -86,6 +86,21 @@ export class Memory {
     return this.#banks;
   }
 
+  /** How many pages there are. */
+  get size(): number {
+    return this.#banks.reduce((sum, { count }) => sum + count, 0);
+  }
+
+  /** Which page it is, counted from 0 over all of RAM; -1 where there is none. */
+  indexOf(page: number): number {
+    let before = 0;
+    for (const { first, count } of this.#banks) {
+      if (page >= first && page < first + count) return before + page - first;
+      before += count;
+    }
+    return -1;
+  }
+
   /** Counts the writes: what comes later has a higher number. */
   get sequence(): number {
     return this.#sequence;
@@ -99,7 +114,12 @@ export class Memory {
 
   /** How many pages an owner has. */
   count(owner: Owner): number {
-    return this.#counts[numberOf(owner)] ?? 0;
+    return this.countOf(numberOf(owner));
+  }
+
+  /** The same, by the owner's number. */
+  countOf(number: number): number {
+    return this.#counts[number] ?? 0;
   }
 
   /** The pages of some owners, in order. Walks all of memory. */

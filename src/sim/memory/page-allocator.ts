@@ -24,8 +24,27 @@ export class PageAllocator {
 
   /** One page, now of this owner; `undefined` when none is free. */
   take(owner: Owner, avoid: readonly PageRange[] = []): number | undefined {
-    if (this.#memory.count(this.#from) === 0) return undefined;
+    return this.#takeOne(numberOf(owner), avoid);
+  }
+
+  /** As many as asked for, or as are left. */
+  takeMany(count: number, owner: Owner, avoid: readonly PageRange[] = []): number[] {
     const to = numberOf(owner);
+    const pages: number[] = [];
+    while (pages.length < count) {
+      const page = this.#takeOne(to, avoid);
+      if (page === undefined) break;
+      pages.push(page);
+    }
+    return pages;
+  }
+
+  giveBack(page: number): void {
+    this.#memory.own(page, this.#from);
+  }
+
+  #takeOne(to: number, avoid: readonly PageRange[]): number | undefined {
+    if (this.#memory.countOf(this.#fromNumber) === 0) return undefined;
     for (let i = 0; i < TRIES; i++) {
       const page = this.#at(this.#random.below(this.#total));
       if (this.#take(page, to, avoid)) return page;
@@ -36,21 +55,6 @@ export class PageAllocator {
       if (this.#take(page, to, avoid)) return page;
     }
     return undefined;
-  }
-
-  /** As many as asked for, or as are left. */
-  takeMany(count: number, owner: Owner, avoid: readonly PageRange[] = []): number[] {
-    const pages: number[] = [];
-    while (pages.length < count) {
-      const page = this.take(owner, avoid);
-      if (page === undefined) break;
-      pages.push(page);
-    }
-    return pages;
-  }
-
-  giveBack(page: number): void {
-    this.#memory.own(page, this.#from);
   }
 
   #take(page: number, to: number, avoid: readonly PageRange[]): boolean {

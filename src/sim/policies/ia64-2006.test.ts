@@ -59,7 +59,7 @@ describe('a bridge before its child', () => {
     expect(runs.length).toBeGreaterThan(5);
     for (const { verdict, stuckOn } of runs) {
       expect(verdict).toBe('hung');
-      expect(stuckOn?.on).toContain('0000:00:01.0 refused a request of 0000:01:00.');
+      expect(stuckOn?.on).toContain('0000:00:01.0 reports Unsupported Request on a request of 0000:01:00.');
       expect(stuckOn?.slots[0]).toBe('0000:00:01.0');
     }
   });

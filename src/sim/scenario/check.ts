@@ -134,7 +134,7 @@ function referenceProblems(
 
 function claimProblems({ expect, fact, confidence, inference }: ScenarioData): Problem[] {
   const problems: Problem[] = [];
-  if (confidence !== 'established' && inference === undefined)
+  if (confidence !== undefined && confidence !== 'established' && inference === undefined)
     problems.push({
       at: 'inference',
       text: `is missing: confidence is ${confidence}, so say what is not known`,
@@ -142,6 +142,7 @@ function claimProblems({ expect, fact, confidence, inference }: ScenarioData): P
   const { ours } = expect;
   if (ours.verdict !== 'clean' && ours.why === undefined)
     problems.push({ at: 'expect.ours.why', text: `is missing: say why ${ours.verdict} is not prevented` });
+  if (fact === undefined) return problems;
   const symptom = expect[fact.under];
   if (symptom === undefined || (symptom.verdict === 'clean' && symptom.atLeastMs === undefined))
     problems.push({ at: `expect.${fact.under}`, text: 'has no symptom that could vanish with the fact' });

@@ -1,7 +1,27 @@
 import { compareSlots, parseSlot, type Slot } from '../../pci/slot.js';
-import type { JumpResult } from '../jump/result.js';
+import type { JumpResult, JumpVerdict, Stage } from '../jump/result.js';
 import { TICKS_PER_MS } from '../ticks.js';
-import type { Expectation } from './schema.js';
+
+/** What must be seen under one policy; what is left out may be anything. */
+export interface Expectation {
+  readonly verdict: JumpVerdict;
+  /** Lesser verdicts that apply, too. */
+  readonly also?: readonly JumpVerdict[] | undefined;
+  /** Verdicts that chance may make of it instead. */
+  readonly or?: readonly JumpVerdict[] | undefined;
+  /** Functions that have a part in it. */
+  readonly slots?: readonly Slot[] | undefined;
+  /** Part of what it is stuck on. */
+  readonly on?: string | undefined;
+  readonly reached?: Stage | undefined;
+  /** The interrupt line that was given up. */
+  readonly line?: number | undefined;
+  /** How long the jump takes. */
+  readonly atLeastMs?: number | undefined;
+  readonly atMostMs?: number | undefined;
+  /** Why it is not prevented. */
+  readonly why?: string | undefined;
+}
 
 /** Functions that had a part in what went wrong, in slot order. */
 function involvedSlots(result: JumpResult): readonly Slot[] {

@@ -1,5 +1,6 @@
 import type { PolicyName } from '../policies/names.js';
 import type { StubRunner } from '../policies/policy.js';
+import { recordGaps } from '../policies/record-gaps.js';
 import { TICKS_PER_MS } from '../ticks.js';
 import type { Matrix, MatrixRow } from './matrix-row.js';
 import { runScenario, type ScenarioRun } from './run.js';
@@ -45,11 +46,13 @@ export async function runSimMatrix(options: SimMatrixOptions): Promise<SimMatrix
   return { schema: 'shootdown.sim-matrix/1', interrupted: false, rows };
 }
 
-function rowOf({ scenario, policy, result, expected, unmet }: ScenarioRun): SimMatrixRow {
+function rowOf(played: ScenarioRun): SimMatrixRow {
+  const { scenario, policy, result, expected, unmet } = played;
   const { writes, refused, runningTick, startTick, stuckOn } = result;
   const refusedCount = refused.reduce((sum, { count }) => sum + count, 0);
   const remarks = [
     expected === null ? '' : (expected.why ?? ''),
+    ...recordGaps(played),
     unmet.length > 0 ? `NOT AS EXPECTED: ${unmet.join('; ')}` : '',
   ];
   return {

@@ -4,9 +4,8 @@ import { SimMachine } from '../machine.js';
 import type { PolicyName } from '../policies/names.js';
 import { type PlayedJump, playJump } from '../policies/play.js';
 import type { StubRunner } from '../policies/policy.js';
-import { unmetExpectations } from './expect.js';
+import { type Expectation, unmetExpectations } from './expect.js';
 import { type Scenario, scenarioPolicy } from './scenario.js';
-import type { Expectation } from './schema.js';
 
 export interface ScenarioOptions {
   /** Default 1. */

@@ -11,15 +11,10 @@ import type { JumpOptions } from '../jump/options.js';
 import type { JumpVerdict } from '../jump/result.js';
 import type { PolicyName } from '../policies/names.js';
 import { scenarioProblems } from './check.js';
+import type { Expectation } from './expect.js';
 import { changed, lookUp, pointerSteps } from './json-pointer.js';
 import { faultsOf, machineOf } from './machine.js';
-import {
-  type CONFIDENCES,
-  type Expectation,
-  FUNCTIONS_MAX,
-  type ScenarioData,
-  scenarioSchema,
-} from './schema.js';
+import { FUNCTIONS_MAX, type ScenarioData, scenarioSchema } from './schema.js';
 import { SCENARIO_TEXTS } from './shipped.generated.js';
 
 /** One hazard as a machine, a jump, and what must be seen. Its file's form is `scenarios/scenario.schema.json`. */
@@ -27,13 +22,13 @@ export interface Scenario {
   readonly name: string;
   readonly title: string;
   readonly hazards: readonly HazardId[];
-  /** That what the machine does is what the sources say. */
-  readonly confidence: (typeof CONFIDENCES)[number];
+  /** That what the machine does is what the sources say; `null` where nobody says. Those that ship have it. */
+  readonly confidence: 'established' | 'weak' | 'inference' | null;
   /** What is not in the sources. */
   readonly inference: string | null;
   readonly sources: readonly string[];
-  /** The rule of a device, platform or kernel that does it. */
-  readonly mechanism: string;
+  /** The rule of a device, platform or kernel that does it; `null` where none is named. Those that ship have it. */
+  readonly mechanism: string | null;
   readonly story: string;
   readonly path: JumpPath;
   readonly machine: MachineDescription;
@@ -46,9 +41,20 @@ export interface Scenario {
     readonly none: Expectation;
     readonly ours: Expectation;
   };
-  readonly fact: ScenarioFact;
+  /** `null` for none; those that ship have it. */
+  readonly fact: ScenarioFact | null;
   /** What a real Linux was seen to do in the lab; `null` where that was not measured. */
-  readonly lab: NonNullable<ScenarioData['lab']> | null;
+  readonly lab: ScenarioLab | null;
+}
+
+export interface ScenarioLab {
+  /** As `lab list` has it. */
+  readonly scenario: string;
+  /** Without and with ours. */
+  readonly none: string;
+  readonly ours: string;
+  /** From what is seen here, and why. */
+  readonly differs?: string | undefined;
 }
 
 /** One property of the machine without which the symptom vanishes. */
@@ -66,8 +72,8 @@ export interface ScenarioFact {
 
 export const SCENARIO_BYTES_MAX = 8 * 2 ** 20;
 const DEPTH_MAX = 16;
-/** Keys under which a list may stand: to a schema a list is an object with no keys. */
-const LISTS: ReadonlySet<string> = new Set(
+/** Keys under which a list may stand: to a schema a list is an object with no keys. @internal */
+export const LISTS: ReadonlySet<string> = new Set(
   'also at captureDrivers drivers functions hazards holds or policy ram slots sources'.split(' '),
 );
 /** Where a fact may lie: not in what is expected, nor in what is said. */
@@ -76,7 +82,8 @@ const FACT_ROOTS = ['machine', 'jump', 'path'];
 /** Reads a scenario from JSON text. `name` is what messages call it: the file's path. Throws `bad-input`. */
 export function parseScenario(text: string, name: string): Scenario {
   const { data, json } = read(text, name);
-  const without = changedFact(data, json, name);
+  if (data.fact === undefined) return scenarioOf(data);
+  const without = changedFact(data.fact, json, name);
   try {
     read(JSON.stringify(without), name);
   } catch (cause) {
@@ -90,10 +97,11 @@ export function parseScenario(text: string, name: string): Scenario {
   return scenarioOf(data);
 }
 
-/** The scenario without its fact, under which nothing may go wrong. Throws `bad-input`. */
+/** The scenario without its fact, under which nothing may go wrong. Throws `bad-input`, also for one without a fact. */
 export function withoutFact(text: string, name: string): Scenario {
   const { data, json } = read(text, name);
-  return scenarioOf(read(JSON.stringify(changedFact(data, json, name)), name).data);
+  if (data.fact === undefined) throw bad(name, 'fact', 'is missing');
+  return scenarioOf(read(JSON.stringify(changedFact(data.fact, json, name)), name).data);
 }
 
 /** The default policy, and what the scenario has to say before it. */
@@ -107,6 +115,11 @@ export const shippedScenarioNames: readonly string[] = Object.keys(SCENARIO_TEXT
 
 export function shippedScenarioText(name: string): string | undefined {
   return Object.hasOwn(SCENARIO_TEXTS, name) ? SCENARIO_TEXTS[name] : undefined;
+}
+
+export function shippedScenario(name: string): Scenario | undefined {
+  const text = shippedScenarioText(name);
+  return text === undefined ? undefined : parseScenario(text, `scenarios/${name}.json`);
 }
 
 function read(text: string, name: string): { data: ScenarioData; json: unknown } {
@@ -155,8 +168,11 @@ function early(text: string, name: string): unknown {
   return json;
 }
 
-function changedFact(data: ScenarioData, json: unknown, name: string): unknown {
-  const { pointer, without } = data.fact;
+function changedFact(
+  { pointer, without }: NonNullable<ScenarioData['fact']>,
+  json: unknown,
+  name: string,
+): unknown {
   const fail = (text: string) => bad(name, 'fact.pointer', `${JSON.stringify(pointer)} ${text}`);
   const steps = pointerSteps(pointer);
   if (!steps) throw fail('is not a JSON pointer, as in /machine/functions/2/driver');
@@ -190,10 +206,10 @@ function scenarioOf(data: ScenarioData): Scenario {
     name,
     title,
     hazards,
-    confidence,
+    confidence: confidence ?? null,
     inference: inference ?? null,
     sources,
-    mechanism,
+    mechanism: mechanism ?? null,
     story,
     path,
     machine: machineOf(data),
@@ -201,7 +217,7 @@ function scenarioOf(data: ScenarioData): Scenario {
     faults: faultsOf(data),
     rules: policy,
     expect: expect as Scenario['expect'],
-    fact,
+    fact: fact ?? null,
     lab: data.lab ?? null,
   };
 }

@@ -11,7 +11,7 @@ import { POLICY_NAMES, type PolicyName } from '../policies/names.js';
 // What a scenario file holds, schema `shootdown.scenario/1`. Numbers of PCI are hexadecimal texts, as lspci prints
 // them; all others are numbers. `scenario.ts` turns it into what the machine takes.
 
-export const CONFIDENCES = ['established', 'weak', 'inference'] as const;
+const CONFIDENCES = ['established', 'weak', 'inference'] as const;
 export const FUNCTIONS_MAX = 16_384;
 
 const text = (max: number) => v.pipe(v.string(), v.nonEmpty('must say something'), v.maxLength(max));
@@ -42,7 +42,7 @@ const address = v.pipe(
 );
 
 const driverSchema = v.strictObject({
-  name: driverName,
+  name: v.pipe(driverName, v.description('as Linux calls it')),
   shutdown: v.pipe(
     v.union([v.boolean(), v.literal('disables')], 'must be true, false or "disables"'),
     v.description(
@@ -53,16 +53,33 @@ const driverSchema = v.strictObject({
   shutdownNeedsDma: v.optional(
     v.pipe(v.boolean(), v.description('its shutdown method waits for an answer that comes by DMA')),
   ),
+  resetAfterMs: v.optional(
+    v.pipe(
+      uint(10_000),
+      v.description('its probe lets so long pass between pci_set_master and the reset of the device'),
+    ),
+  ),
 });
 
 const faultsSchema = v.strictObject({
-  ignoreBme: v.optional(v.boolean()),
-  ignoreWrites: v.optional(v.boolean()),
-  busMasterReadOnly: v.optional(v.boolean()),
-  allOnesAfterReads: v.optional(uint(1_000_000)),
-  vanishOnWrite: v.optional(v.boolean()),
-  pendingForever: v.optional(v.boolean()),
-  lateCompletionTicks: v.optional(uint(1_000_000)),
+  ignoreBme: v.optional(
+    v.pipe(v.boolean(), v.description('it goes on with its own BME clear; bridges still gate it')),
+  ),
+  ignoreWrites: v.optional(
+    v.pipe(v.boolean(), v.description('writes to its configuration space have no effect')),
+  ),
+  busMasterReadOnly: v.optional(v.pipe(v.boolean(), v.description('BME stays what it was'))),
+  allOnesAfterReads: v.optional(
+    v.pipe(uint(1_000_000), v.description('it falls off the bus after so many reads')),
+  ),
+  vanishOnWrite: v.optional(v.pipe(v.boolean(), v.description('it falls off the bus at the first write'))),
+  pendingForever: v.optional(v.pipe(v.boolean(), v.description('one of its requests is never answered'))),
+  lateCompletionTicks: v.optional(
+    v.pipe(
+      uint(1_000_000),
+      v.description('its requests are answered so much later, in tenths of a millisecond'),
+    ),
+  ),
 });
 
 const functionSchema = v.strictObject({
@@ -77,7 +94,7 @@ const functionSchema = v.strictObject({
     v.description('vendor:device'),
   ),
   class: v.pipe(hexadecimal(6), v.description('class, subclass and programming interface')),
-  revision: v.optional(hexadecimal(2)),
+  revision: v.optional(v.pipe(hexadecimal(2), v.description('Revision ID'))),
   express: v.optional(
     v.pipe(
       v.picklist(EXPRESS_TYPES.filter((type) => type !== 'reserved')),
@@ -86,16 +103,23 @@ const functionSchema = v.strictObject({
   ),
   flr: v.optional(v.pipe(v.boolean(), v.description('it has a function-level reset'))),
   secondary: v.optional(v.pipe(hexadecimal(2), v.description('of a bridge: the bus below it'))),
-  messages: v.optional(v.picklist(['msi', 'msix'])),
+  messages: v.optional(
+    v.pipe(
+      v.picklist(['msi', 'msix']),
+      v.description('message interrupts that it offers; its driver uses them'),
+    ),
+  ),
   intx: v.optional(
     v.strictObject({
-      pin: v.picklist(['A', 'B', 'C', 'D']),
+      pin: v.pipe(v.picklist(['A', 'B', 'C', 'D']), v.description('INTA … INTD')),
       line: v.pipe(uint(254), v.description('the interrupt line that the pin is wired to')),
     }),
   ),
   intxDisable: v.optional(v.pipe(v.boolean(), v.description('false for PCI 2.2, which has no such bit'))),
   is: v.optional(v.pipe(v.picklist(WORKLOADS), v.description('the engine behind it'))),
-  repeatsMessages: v.optional(v.boolean()),
+  repeatsMessages: v.optional(
+    v.pipe(v.boolean(), v.description('it sends its message again and again until somebody serves it')),
+  ),
   wedgesWhenCut: v.optional(
     v.pipe(
       v.boolean(),
@@ -103,67 +127,146 @@ const functionSchema = v.strictObject({
     ),
   ),
   commandMs: v.optional(v.pipe(uint(600_000), v.description('of a hot-plug port: how long a command takes'))),
-  errorReporting: v.optional(v.boolean()),
-  driver: v.optional(driverSchema),
-  leftBy: v.optional(v.picklist(['driver', 'firmware'])),
+  errorReporting: v.optional(
+    v.pipe(
+      v.boolean(),
+      v.description('it reports uncorrectable errors by message; true for Express where left out'),
+    ),
+  ),
+  driver: v.optional(v.pipe(driverSchema, v.description('that the old kernel bound'))),
+  leftBy: v.optional(
+    v.pipe(
+      v.picklist(['driver', 'firmware']),
+      v.description('who set it going and went away; for one without a driver'),
+    ),
+  ),
   wanted: v.optional(v.pipe(v.boolean(), v.description('its DMA must go on across the jump'))),
   busMaster: v.optional(v.pipe(v.boolean(), v.description('BME at the start, if nobody set it going'))),
-  busMasterReadOnly: v.optional(v.boolean()),
-  power: v.optional(v.picklist(['D0', 'D3hot', 'D3cold'])),
+  busMasterReadOnly: v.optional(v.pipe(v.boolean(), v.description('BME is hardwired'))),
+  power: v.optional(
+    v.pipe(v.picklist(['D0', 'D3hot', 'D3cold']), v.description('its power state; D0 where left out')),
+  ),
   gone: v.optional(v.pipe(v.boolean(), v.description('reads all ones'))),
   vfs: v.optional(v.pipe(uint(4096), v.description('virtual functions'))),
-  vfDriver: v.optional(v.nullable(driverSchema)),
-  bootVga: v.optional(v.boolean()),
-  holds: v.optional(v.pipe(v.array(v.picklist(['root', 'swap', 'console'])), v.minLength(1))),
-  faults: v.optional(faultsSchema),
+  vfDriver: v.optional(
+    v.pipe(v.nullable(driverSchema), v.description('that its virtual functions have instead; null for none')),
+  ),
+  bootVga: v.optional(v.pipe(v.boolean(), v.description('the display that firmware lit'))),
+  holds: v.optional(
+    v.pipe(
+      v.array(v.picklist(['root', 'swap', 'console'])),
+      v.minLength(1),
+      v.description('what the running system has on it'),
+    ),
+  ),
+  faults: v.optional(
+    v.pipe(faultsSchema, v.description('in which it differs from a sound one, from the start')),
+  ),
 });
 
 const rulesSchema = v.strictObject({
-  uncorrectableError: v.optional(v.picklist(['nothing', 'logged', 'nmi', 'hang'])),
-  rootPortGatesMmio: v.optional(v.boolean()),
-  interruptController: v.optional(v.picklist(['io-apic', 'iosapic'])),
-  bootInterruptLine: v.optional(v.nullable(uint(254))),
-  legacyInterruptsToBootCpuOnly: v.optional(v.boolean()),
-  timerLine: v.optional(uint(254)),
-  pendingTables: v.optional(v.boolean()),
-  vectorsPerCpu: v.optional(v.pipe(uint(256), v.minValue(1))),
+  uncorrectableError: v.optional(
+    v.pipe(
+      v.picklist(['nothing', 'logged', 'nmi', 'hang']),
+      v.description('what the platform makes of an error message'),
+    ),
+  ),
+  rootPortGatesMmio: v.optional(
+    v.pipe(
+      v.boolean(),
+      v.description('a root port with BME clear refuses what the processor asks of those below'),
+    ),
+  ),
+  interruptController: v.optional(
+    v.pipe(v.picklist(['io-apic', 'iosapic']), v.description('what the wires lead to')),
+  ),
+  bootInterruptLine: v.optional(
+    v.pipe(
+      v.nullable(uint(254)),
+      v.description('where the chipset sends interrupts whose pin is masked; null for nowhere'),
+    ),
+  ),
+  legacyInterruptsToBootCpuOnly: v.optional(
+    v.pipe(v.boolean(), v.description('the timer reaches processor 0 only')),
+  ),
+  timerLine: v.optional(v.pipe(uint(254), v.description('the line of the timer'))),
+  pendingTables: v.optional(
+    v.pipe(v.boolean(), v.description('the interrupt controller keeps tables in memory, as GICv3 does')),
+  ),
+  vectorsPerCpu: v.optional(
+    v.pipe(uint(256), v.minValue(1), v.description('interrupt vectors that a processor has for devices')),
+  ),
   iommu: v.optional(
     v.nullable(
       v.strictObject({
-        domains: v.picklist(['identity', 'translated']),
-        nextKernel: v.picklist(['resets', 'copies', 'takes-over']),
-        aborts: v.picklist(['dropped', 'completer-abort']),
+        domains: v.pipe(v.picklist(['identity', 'translated']), v.description('of the groups')),
+        nextKernel: v.pipe(
+          v.picklist(['resets', 'copies', 'takes-over']),
+          v.description('what it does with the tables that it finds'),
+        ),
+        aborts: v.picklist(['dropped', 'completer-abort', 'completion-timeout']),
       }),
     ),
   ),
 });
 
-const rangeSchema = v.strictObject({ at: address, size: address });
+const rangeSchema = v.strictObject({
+  at: v.pipe(address, v.description('physical address')),
+  size: v.pipe(address, v.description('in bytes')),
+});
 
 const memorySchema = v.strictObject({
-  ram: v.pipe(v.array(rangeSchema), v.minLength(1), v.maxLength(16)),
+  ram: v.pipe(
+    v.array(rangeSchema),
+    v.minLength(1),
+    v.maxLength(16),
+    v.description('all memory that there is'),
+  ),
   capture: v.pipe(rangeSchema, v.description('what is reserved for a capture kernel')),
   image: v.pipe(rangeSchema, v.description('where a next kernel runs on the normal path')),
   initramfs: v.pipe(rangeSchema, v.description('where its initramfs lies')),
 });
 
 const machineSchema = v.strictObject({
-  platform: v.optional(v.picklist(Object.keys(PLATFORMS) as PlatformName[]), 'x86-server'),
+  platform: v.optional(
+    v.pipe(
+      v.picklist(Object.keys(PLATFORMS) as PlatformName[]),
+      v.description('what chipset and firmware are like'),
+    ),
+    'x86-server',
+  ),
   rules: v.optional(v.pipe(rulesSchema, v.description('in which it differs from its platform'))),
   era: v.optional(v.pipe(v.picklist(ERAS), v.description('of both kernels')), 'today'),
-  memory: v.optional(memorySchema),
+  memory: v.optional(
+    v.pipe(memorySchema, v.description('where it lies; left out for one that fits the number of functions')),
+  ),
   captureDrivers: v.optional(
     v.pipe(v.array(driverName), v.description('that the initramfs of a capture kernel carries')),
     [],
   ),
-  functions: v.pipe(v.array(functionSchema), v.minLength(1), v.maxLength(FUNCTIONS_MAX)),
+  functions: v.pipe(
+    v.array(functionSchema),
+    v.minLength(1),
+    v.maxLength(FUNCTIONS_MAX),
+    v.description('in the order in which the kernel finds them'),
+  ),
 });
 
 const jumpSchema = v.strictObject({
-  load: v.optional(v.picklist(['relocated', 'in-place'])),
-  crashCpu: v.optional(uint(1023)),
-  drivers: v.optional(v.array(driverName)),
-  cpus: v.optional(v.pipe(uint(1024), v.minValue(1))),
+  load: v.optional(
+    v.pipe(
+      v.picklist(['relocated', 'in-place']),
+      v.description('the next kernel is copied to its place at the jump, or lies there already'),
+    ),
+  ),
+  crashCpu: v.optional(v.pipe(uint(1023), v.description('the processor that panics'))),
+  drivers: v.optional(
+    v.pipe(
+      v.array(driverName),
+      v.description('that the next kernel has; all, or those of the capture kernel, where left out'),
+    ),
+  ),
+  cpus: v.optional(v.pipe(uint(1024), v.minValue(1), v.description('processors that the next kernel uses'))),
   ticks: v.optional(
     v.pipe(uint(100_000), v.description('how long the next kernel is watched, in tenths of a millisecond')),
   ),
@@ -174,7 +277,7 @@ const jumpSchema = v.strictObject({
 });
 
 const expectationSchema = v.strictObject({
-  verdict: v.picklist(JUMP_VERDICTS),
+  verdict: v.pipe(v.picklist(JUMP_VERDICTS), v.description('the worst that applies')),
   also: v.optional(
     v.pipe(v.array(v.picklist(JUMP_VERDICTS)), v.description('lesser verdicts that apply too')),
   ),
@@ -188,74 +291,26 @@ const expectationSchema = v.strictObject({
   ),
   slots: v.optional(v.pipe(v.array(slot), v.description('functions that have a part in it'))),
   on: v.optional(v.pipe(text(200), v.description('part of what it is stuck on'))),
-  reached: v.optional(v.picklist(STAGES)),
+  reached: v.optional(v.pipe(v.picklist(STAGES), v.description('the stage in which it ends'))),
   line: v.optional(v.pipe(uint(254), v.description('the interrupt line that was given up'))),
   atLeastMs: v.optional(v.pipe(uint(10_000_000), v.description('how long the jump takes'))),
-  atMostMs: v.optional(uint(10_000_000)),
-  why: v.optional(text(600)),
+  atMostMs: v.optional(v.pipe(uint(10_000_000), v.description('how long the jump takes at most'))),
+  why: v.optional(v.pipe(text(600), v.description('why it is not prevented, or what is to know beside it'))),
 });
 
 const labSchema = v.strictObject({
   scenario: v.pipe(v.string(), v.regex(/^[a-z0-9-]+$/), v.description('as `lab list` has it')),
-  none: text(100),
-  ours: text(100),
+  none: v.pipe(text(100), v.description('what was seen without')),
+  ours: v.pipe(text(100), v.description('what was seen with ours')),
   differs: v.optional(v.pipe(text(400), v.description('from what is seen here, and why'))),
 });
 
-const expectations = Object.fromEntries(
-  POLICY_NAMES.map((name) => [name, v.optional(expectationSchema)]),
-) as Record<PolicyName, v.OptionalSchema<typeof expectationSchema, undefined>>;
-
-/** @internal */
-export const scenarioSchema = v.strictObject({
-  $schema: v.optional(v.string()),
-  schema: v.literal('shootdown.scenario/1'),
-  name: v.pipe(
-    v.string(),
-    v.regex(/^[a-z0-9][a-z0-9-]{0,59}$/, 'must be lower-case letters, digits and dashes'),
-  ),
-  title: text(120),
-  hazards: v.pipe(
-    v.array(
-      v.pipe(
-        v.string(),
-        v.check(
-          (id) => Object.hasOwn(HAZARDS, id),
-          (issue) => `${JSON.stringify(issue.input)} is not the id of a hazard, as in H03`,
-        ),
-        v.transform((id) => id as HazardId),
-      ),
-    ),
-    v.maxLength(8),
-  ),
-  confidence: v.pipe(
-    v.picklist(CONFIDENCES),
-    v.description('that the machine shows the cause which the sources give'),
-  ),
-  inference: v.optional(v.pipe(text(600), v.description('what is not in the sources'))),
-  sources: v.pipe(
-    v.array(v.pipe(v.string(), v.url('must be an address'), v.maxLength(300))),
-    v.minLength(1),
-    v.maxLength(8),
-  ),
-  mechanism: v.pipe(text(160), v.description('the rule of a device, platform or kernel that does it')),
-  story: v.pipe(text(1500), v.description('what the machine is, what happens, and why')),
-  path: v.picklist(['normal', 'crash']),
-  machine: machineSchema,
-  jump: v.optional(jumpSchema, {}),
-  policy: v.optional(
-    v.pipe(v.array(ruleSchema), v.maxLength(50), v.description('rules of ours before the default policy')),
-    [],
-  ),
-  expect: v.pipe(
-    v.strictObject({ ...expectations, none: expectationSchema, ours: expectationSchema }),
-    v.description('by policy, what is seen'),
-  ),
-  lab: v.optional(v.pipe(labSchema, v.description('what a real Linux was seen to do in the lab'))),
-  fact: v.strictObject({
+/** One property of the machine without which the symptom vanishes. */
+const factSchema = v.pipe(
+  v.strictObject({
     pointer: v.pipe(text(200), v.description('JSON pointer into this file')),
     without: v.pipe(v.unknown(), v.description('"remove", or the value that stands there instead')),
-    why: text(400),
+    why: v.pipe(text(400), v.description('why the symptom vanishes')),
     under: v.optional(
       v.pipe(v.picklist(POLICY_NAMES), v.description('the policy whose symptom vanishes')),
       'none',
@@ -265,8 +320,76 @@ export const scenarioSchema = v.strictObject({
       'clean',
     ),
   }),
+  v.description('one property of the machine without which the symptom vanishes; those that ship name one'),
+);
+
+const expectations = Object.fromEntries(
+  POLICY_NAMES.map((name) => [name, v.optional(expectationSchema)]),
+) as Record<PolicyName, v.OptionalSchema<typeof expectationSchema, undefined>>;
+
+/** @internal */
+export const scenarioSchema = v.strictObject({
+  $schema: v.optional(v.pipe(v.string(), v.description('of this file, for an editor'))),
+  schema: v.literal('shootdown.scenario/1'),
+  name: v.pipe(
+    v.string(),
+    v.regex(/^[a-z0-9][a-z0-9-]{0,59}$/, 'must be lower-case letters, digits and dashes'),
+    v.description('of the file, without .json, for those that ship'),
+  ),
+  title: v.pipe(text(120), v.description('a line for people')),
+  hazards: v.optional(
+    v.pipe(
+      v.array(
+        v.pipe(
+          v.string(),
+          v.check(
+            (id) => Object.hasOwn(HAZARDS, id),
+            (issue) => `${JSON.stringify(issue.input)} is not the id of a hazard, as in H03`,
+          ),
+          v.transform((id) => id as HazardId),
+        ),
+      ),
+      v.maxLength(8),
+      v.description('ids of the hazards that it shows'),
+    ),
+    [],
+  ),
+  confidence: v.optional(
+    v.pipe(
+      v.picklist(CONFIDENCES),
+      v.description('that the machine shows the cause which the sources give; those that ship have one'),
+    ),
+  ),
+  inference: v.optional(v.pipe(text(600), v.description('what is not in the sources'))),
+  sources: v.optional(
+    v.pipe(
+      v.array(v.pipe(v.string(), v.url('must be an address'), v.maxLength(300))),
+      v.maxLength(8),
+      v.description('public addresses; those that ship have at least one'),
+    ),
+    [],
+  ),
+  mechanism: v.optional(
+    v.pipe(
+      text(160),
+      v.description('the rule of a device, platform or kernel that does it; those that ship name one'),
+    ),
+  ),
+  story: v.pipe(text(1500), v.description('what the machine is, what happens, and why')),
+  path: v.pipe(v.picklist(['normal', 'crash']), v.description('kexec on purpose, or kdump after a panic')),
+  machine: v.pipe(machineSchema, v.description('what there is, in the terms of lspci')),
+  jump: v.optional(v.pipe(jumpSchema, v.description('how the next kernel is loaded and started')), {}),
+  policy: v.optional(
+    v.pipe(v.array(ruleSchema), v.maxLength(50), v.description('rules of ours before the default policy')),
+    [],
+  ),
+  expect: v.pipe(
+    v.strictObject({ ...expectations, none: expectationSchema, ours: expectationSchema }),
+    v.description('by policy, what is seen'),
+  ),
+  lab: v.optional(v.pipe(labSchema, v.description('what a real Linux was seen to do in the lab'))),
+  fact: v.optional(factSchema),
 });
 
 export type ScenarioData = v.InferOutput<typeof scenarioSchema>;
 export type FunctionData = ScenarioData['machine']['functions'][number];
-export type Expectation = v.InferOutput<typeof expectationSchema>;

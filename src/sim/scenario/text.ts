@@ -36,10 +36,6 @@ export function caseScenario(of: SoakCase, told: CaseStory, pendingTimeoutMs: nu
     schema: 'shootdown.scenario/1',
     name: told.name,
     title: told.title.slice(0, TITLE_MAX),
-    hazards: [],
-    confidence: 'inference',
-    inference: 'Drawn by a soak; nobody was seen to have it.',
-    sources: [`soak:${told.name}`],
     mechanism: `found by ${told.found}`.slice(0, 160),
     story: told.story.slice(0, STORY_MAX),
     path,
@@ -56,12 +52,6 @@ export function caseScenario(of: SoakCase, told: CaseStory, pendingTimeoutMs: nu
       none: { verdict: told.none },
       ours: { verdict: 'clean' },
       ...(jump.policy === 'none' ? {} : { [jump.policy]: { verdict: told.seen } }),
-    },
-    fact: {
-      pointer: '/jump/ticks',
-      without: 1,
-      why: 'not known: what a soak finds, nobody has explained',
-      under: told.none === 'clean' ? jump.policy : 'none',
     },
   };
 }

@@ -30,14 +30,16 @@ export interface SoakPlayOptions {
   readonly stub?: StubRunner;
   /** Sees each jump with all that is known of it. */
   readonly onJump?: (played: PlayedJump) => void;
+  /** Once it is aborted, the case is given up, and its reason thrown. */
+  readonly signal?: AbortSignal;
 }
 
 /** Plays one case, with checkers that watch the machine from outside. */
 export async function playCase(
   { machine: description, seed, faults, jumps }: SoakCase,
-  { stub, onJump }: SoakPlayOptions = {},
+  { stub, onJump, signal }: SoakPlayOptions = {},
 ): Promise<SoakCaseOutcome> {
-  const machine = new SimMachine(description, { seed, faults });
+  const machine = new SimMachine(description, { seed, faults, ...(signal ? { signal } : {}) });
   const gates = new GateChecker(machine);
   const drains = new DrainChecker(machine);
   const writes = new WriteChecker(machine);

@@ -12,6 +12,8 @@ export interface Mixture {
   readonly preserves: boolean;
   /** Its port driver is one of 2018 to 2023, which disabled its ports at shutdown. */
   readonly portsDisable: boolean;
+  /** Much of what is below its ports works on without a driver, where a port that loses BME refuses it. */
+  readonly orphans: boolean;
 }
 
 export interface Kind {
@@ -61,6 +63,10 @@ const CONDITIONS: readonly Condition[] = [
   ...(['idle', 'asleep', 'cold', 'gone'] as const),
 ];
 const WANTED_PERCENT = 25;
+/** Of functions below ports. */
+const ORPHANS_PERCENT = 40;
+const SLOW_PROBES_PERCENT = 5;
+const PROBE_MS: readonly number[] = [1, 10, 40];
 /** They work on though nobody serves them, as a guest that waits for the next kernel does not. */
 const ENDLESS: readonly Workload[] = ['gpu', 'dma-engine'];
 
@@ -68,13 +74,14 @@ const ENDLESS: readonly Workload[] = ['gpu', 'dma-engine'];
 export function drawCondition(
   random: Random,
   kind: Kind,
-  { mixed, preserves }: Mixture,
+  { mixed, preserves, orphans }: Mixture,
   express: ExpressType | undefined,
 ): Condition {
   const { drains } = kind;
   if (preserves && express !== undefined && ENDLESS.includes(kind.workload) && random.chance(WANTED_PERCENT))
     return 'wanted';
-  const condition = random.pick(CONDITIONS);
+  const orphan = orphans && express === 'endpoint' && random.chance(ORPHANS_PERCENT);
+  const condition = orphan ? 'left' : random.pick(CONDITIONS);
   // What firmware still owns lies in the chipset, not on a card.
   const onCard = mixed && isUsb(kind) && express !== 'rc-endpoint';
   return condition === 'left' && (drains || onCard) ? 'driven' : condition;
@@ -118,6 +125,7 @@ export function drawDriver(
     shutdown: draw > (mixed && !troubled ? 2 : 3) ? true : disables ? 'disables' : false,
     ...(troubled && random.chance(5) ? { needsIdle: true } : {}),
     ...(troubled && random.chance(3) ? { shutdownNeedsDma: true } : {}),
+    ...(troubled && random.chance(SLOW_PROBES_PERCENT) ? { resetAfterMs: random.pick(PROBE_MS) } : {}),
   };
 }
 

@@ -158,7 +158,7 @@ describe('mixed machines', () => {
     const of = (value: (machine: MachineDescription) => unknown) =>
       new Set(machines.map(({ description }) => value(description)));
     expect(of(({ platform }) => platform).size).toBe(5);
-    expect(of(({ era }) => era)).toEqual(new Set([undefined, '3.13']));
+    expect(of(({ era }) => era)).toEqual(new Set([undefined, '3.13', '2006']));
     const disabling = machines.filter(({ description }) =>
       description.functions.some(
         ({ driver }) => driver?.name === PORT_DRIVER && driver.shutdown === 'disables',
@@ -167,6 +167,8 @@ describe('mixed machines', () => {
     // portdrv did so from 2018 to 2023.
     expect(new Set(disabling.map(({ description }) => description.era))).toEqual(new Set([undefined]));
     expect(of(({ rules }) => rules?.iommu?.nextKernel).size).toBe(4);
+    expect(of(({ rules }) => rules?.iommu?.aborts).size).toBe(4);
+    expect(all.some((fn) => fn.driver?.resetAfterMs !== undefined)).toBe(true);
     const roots = (machine: MachineDescription) =>
       machine.functions.filter(({ classCode }) => classCode === 0x060000).length;
     expect(of(roots)).toEqual(new Set([1, 2, 3]));

@@ -52,6 +52,9 @@ const TROUBLED_PERCENT = 50;
 const PRESERVING_PERCENT = 25;
 /** Of the machines of today: portdrv did so from cc27b735ad3a (2018) to 62b6dee1b44a (2023). */
 const PORTS_DISABLE_PERCENT = 33;
+/** Of the mixed machines. */
+const ORPHANED_PERCENT = 40;
+const ERAS_DRAWN: readonly Era[] = ['2006', '3.13', '3.13', 'today', 'today', 'today'];
 const PLATFORM_NAMES = Object.keys(PLATFORMS) as PlatformName[];
 
 /** A machine of any shape; the same seed and options draw the same one. */
@@ -86,9 +89,11 @@ class Drawing {
     this.#mixed = options.mixed ?? false;
     const troubled = this.#mixed && this.#random.chance(TROUBLED_PERCENT);
     const preserves = this.#mixed && this.#random.chance(PRESERVING_PERCENT);
-    this.#era = this.#mixed && this.#random.chance(50) ? '3.13' : 'today';
-    const portsDisable = this.#mixed && this.#era === 'today' && this.#random.chance(PORTS_DISABLE_PERCENT);
-    const mixture = { mixed: this.#mixed, troubled, preserves, portsDisable };
+    this.#era = this.#mixed ? this.#random.pick(ERAS_DRAWN) : 'today';
+    const orphans = this.#mixed && this.#random.chance(ORPHANED_PERCENT);
+    const portsDisable =
+      this.#mixed && this.#era === 'today' && (orphans || this.#random.chance(PORTS_DISABLE_PERCENT));
+    const mixture = { mixed: this.#mixed, troubled, preserves, portsDisable, orphans };
     this.#drawn = new FunctionDrawing(this.#random, mixture);
   }
 
@@ -128,7 +133,7 @@ class Drawing {
       iommu: {
         domains: random.pick(['identity', 'translated']),
         nextKernel: random.pick(['resets', 'copies', 'takes-over']),
-        aborts: random.chance(75) ? 'dropped' : 'completer-abort',
+        aborts: random.pick(['dropped', 'dropped', 'completer-abort', 'completion-timeout']),
       },
     };
   }

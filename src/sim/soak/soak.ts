@@ -1,50 +1,68 @@
 import * as v from 'valibot';
 import { parseJson } from '../../quiesce/parse-json.js';
-import { JUMP_VERDICTS } from '../jump/result.js';
+import { JUMP_VERDICTS, type JumpVerdict } from '../jump/result.js';
 import type { StubRunner } from '../policies/policy.js';
-import { drawCase, type SoakSettings } from './case.js';
+import { drawCase, type SoakCase, type SoakSettings } from './case.js';
 import { playCase, type SoakCaseOutcome } from './play.js';
 
 /** Violations that are written down with all that is said of them; the rest is counted. */
 const VIOLATIONS_KEPT = 20;
 
-const count = v.pipe(v.number(), v.integer(), v.minValue(0));
-const violationSchema = v.strictObject({
+/** The first jump of a case that must not have been so. */
+export interface SoakViolation {
   /** Of the case. */
-  number: count,
+  readonly number: number;
   /** Within the case, from 0. */
-  jump: count,
-  what: v.array(v.string()),
-});
+  readonly jump: number;
+  readonly what: readonly string[];
+}
 
 /** What a soak has seen so far: enough to go on from. */
-const stateSchema = v.strictObject({
+export interface SoakState extends SoakSettings {
+  readonly schema: 'shootdown.sim-soak/1';
+  /** Cases that are done: the next one has this number. */
+  readonly cases: number;
+  readonly jumps: {
+    readonly all: number;
+    readonly normal: number;
+    readonly crash: number;
+    readonly chained: number;
+  };
+  readonly verdicts: Readonly<Record<JumpVerdict, number>>;
+  /** Jumps in which harm was not held against ours, by the reason. */
+  readonly excuses: Readonly<Record<string, number>>;
+  /** Jumps up to the first that was not clean, and the first in which memory was hit; `null` if there was none. */
+  readonly firstHarm: number | null;
+  readonly firstCorruption: number | null;
+  readonly events: number;
+  /** Simulated time in ticks of 0.1 ms. */
+  readonly ticks: number;
+  readonly violations: { readonly count: number; readonly first: readonly SoakViolation[] };
+}
+
+const count = v.pipe(v.number(), v.integer(), v.minValue(0));
+
+/** @internal */
+export const soakSchema = v.strictObject({
   schema: v.literal('shootdown.sim-soak/1'),
   seed: count,
   functions: count,
   policy: v.picklist(['ours', 'none']),
-  /** Cases that are done: the next one has this number. */
   cases: count,
   jumps: v.strictObject({ all: count, normal: count, crash: count, chained: count }),
   verdicts: v.strictObject(
-    Object.fromEntries(JUMP_VERDICTS.map((verdict) => [verdict, count])) as Record<
-      (typeof JUMP_VERDICTS)[number],
-      typeof count
-    >,
+    Object.fromEntries(JUMP_VERDICTS.map((verdict) => [verdict, count])) as Record<JumpVerdict, typeof count>,
   ),
-  /** Jumps in which harm was not held against ours, by the reason. */
   excuses: v.record(v.string(), count),
-  /** Jumps up to the first that was not clean, and the first in which memory was hit; `null` if there was none. */
   firstHarm: v.nullable(count),
   firstCorruption: v.nullable(count),
   events: count,
-  /** Simulated time in ticks of 0.1 ms. */
   ticks: count,
-  violations: v.strictObject({ count, first: v.array(violationSchema) }),
+  violations: v.strictObject({
+    count,
+    first: v.array(v.strictObject({ number: count, jump: count, what: v.array(v.string()) })),
+  }),
 });
-
-export type SoakState = v.InferOutput<typeof stateSchema>;
-export type SoakViolation = v.InferOutput<typeof violationSchema>;
 
 export function newSoak(settings: SoakSettings): SoakState {
   return {
@@ -66,24 +84,40 @@ export function newSoak(settings: SoakSettings): SoakState {
 
 /** Reads the state that an earlier run left. `name` is what messages call it. Throws `bad-input`. */
 export function parseSoak(text: string, name: string): SoakState {
-  return parseJson(stateSchema, text, name, "soak's state");
+  return parseJson(soakSchema, text, name, "soak's state");
 }
 
 /**
  * Plays case after case, and gives the state after each; who takes them says when it is enough. The same settings
- * give the same cases, wherever one goes on from.
+ * give the same cases, wherever one goes on from. Once `signal` is aborted it ends, and the case that it was at counts
+ * as not played.
  */
 export async function* soak(
   from: SoakState,
   stub?: StubRunner,
-): AsyncGenerator<{ readonly state: SoakState; readonly violation: SoakViolation | null }, never, void> {
+  signal?: AbortSignal,
+): AsyncGenerator<{ readonly state: SoakState; readonly violation: SoakViolation | null }, void, void> {
   let state = from;
   for (;;) {
     const number = state.cases;
-    const outcome = await playCase(drawCase(from, number), stub ? { stub } : {});
+    const outcome = await playUnlessAborted(drawCase(from, number), stub, signal);
+    if (outcome === null) return;
     const violation = violationOf(number, outcome);
     state = after(state, outcome, violation);
     yield { state, violation };
+  }
+}
+
+async function playUnlessAborted(
+  drawn: SoakCase,
+  stub: StubRunner | undefined,
+  signal: AbortSignal | undefined,
+): Promise<SoakCaseOutcome | null> {
+  try {
+    return await playCase(drawn, { ...(stub ? { stub } : {}), ...(signal ? { signal } : {}) });
+  } catch (error) {
+    if (signal?.aborted && error === signal.reason) return null;
+    throw error;
   }
 }
 

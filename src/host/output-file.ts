@@ -1,6 +1,7 @@
 import {
   closeSync,
   fchmodSync,
+  fchownSync,
   fsyncSync,
   openSync,
   realpathSync,
@@ -24,7 +25,7 @@ const realFiles: OutputFiles = { write: writeSync, sync: fsyncSync };
 
 /**
  * Replaces a file, or makes it, in one step: whatever fails, the old one is there whole, or none. A symbolic link is
- * followed. `mode` are the permission bits. The time of its last change is now: it is a new file, and what looks at
+ * followed. `mode` are the permission bits; `owner` is the user who calls unless it is given. The time of its last change is now: it is a new file, and what looks at
  * times (make, backups) should see that.
  */
 export function writeOutput(
@@ -32,6 +33,7 @@ export function writeOutput(
   bytes: Uint8Array,
   mode: number,
   files: OutputFiles = realFiles,
+  owner?: { readonly uid: number; readonly gid: number },
 ): void {
   const target = targetOf(path);
   const temporary = join(dirname(target), `.${basename(target)}.${process.pid}.tmp`);
@@ -39,6 +41,8 @@ export function writeOutput(
   try {
     fd = openSync(temporary, 'wx', 0o600);
     for (let at = 0; at < bytes.length; ) at += files.write(fd, bytes.subarray(at));
+    // Before the mode: a change of owner takes the set-user-ID bit away.
+    if (owner) fchownSync(fd, owner.uid, owner.gid);
     fchmodSync(fd, mode & 0o7777);
     files.sync(fd);
     closeSync(fd);
@@ -106,8 +110,9 @@ function outputError(path: string, cause: unknown): ShootdownError {
       return failed('not-found', 'its folder is not there');
     case 'EACCES':
     case 'EPERM':
-    case 'EROFS':
       return failed('no-permission', 'no permission');
+    case 'EROFS':
+      return failed('no-permission', 'its file system is read-only');
     default:
       return failed('io', message);
   }

@@ -1,0 +1,30 @@
+import type { Place } from '../../quiesce/policy.js';
+import { STAGES } from '../jump/result.js';
+import { OURS } from './index.js';
+import type { PlayedJump } from './play.js';
+
+const TURNS = [
+  { place: 'before', stage: 'before' },
+  { place: 'between', stage: 'stub' },
+  { place: 'after', stage: 'after' },
+] as const;
+
+/**
+ * What is missing in what ours said of itself: a place in which it had its turn and left no record, or one that ended
+ * before all was done. Each as words after a verdict; none for a policy that leaves no record.
+ */
+export function recordGaps({ policy, result, records }: PlayedJump): readonly string[] {
+  if (!OURS.has(policy)) return [];
+  const reached = STAGES.indexOf(result.reached);
+  return TURNS.flatMap(({ place, stage }) => {
+    if (!hasTurn(policy, place, result.path) || reached <= STAGES.indexOf(stage)) return [];
+    const record = records.find((one) => one.place === place);
+    if (!record) return [`ours ${place} left no record`];
+    return record.end === 'complete' ? [] : [`ours ${place} ended early: ${record.end}`];
+  });
+}
+
+function hasTurn(policy: PlayedJump['policy'], place: Place, path: PlayedJump['result']['path']): boolean {
+  if (place === 'before' && path === 'crash') return false;
+  return policy === 'ours' ? place !== 'after' : policy === place;
+}
