@@ -1,6 +1,6 @@
-// Builds dist/: the bundled executable, the bundled library with its types, and the policy's JSON Schema.
+// Builds dist/: the bundled executable, and the bundled library with its types.
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { bundle } from './bundle.mjs';
 import { root } from './install.mjs';
 
@@ -10,4 +10,3 @@ execFileSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconf
   cwd: root,
   stdio: 'inherit',
 });
-copyFileSync(`${root}/policies/policy.schema.json`, `${root}/dist/policy.schema.json`);

@@ -1,14 +1,12 @@
-// Bundles the executable and the library into dist/, with the licenses of what is in them.
+// Bundles the executable and the library into dist/, with the licenses of what is in them, the manual and completions.
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { licenseTexts } from './licenses.mjs';
+import { REQUIRE_BANNER } from './load-ts.mjs';
+import { writeManual } from './manual.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-
-/** commander is CommonJS and requires Node's own modules at run time. */
-export const REQUIRE_BANNER =
-  "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);";
 
 export async function bundle() {
   const { version } = JSON.parse(readFileSync(`${root}/package.json`, 'utf8'));
@@ -41,4 +39,5 @@ export async function bundle() {
   const inputs = bundles.flatMap(({ metafile }) => Object.keys(metafile.inputs));
   writeFileSync(`${root}/dist/THIRD-PARTY-LICENSES.txt`, licenseTexts(inputs));
   chmodSync(`${root}/dist/shootdown.mjs`, 0o755);
+  await writeManual();
 }

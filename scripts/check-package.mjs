@@ -1,19 +1,20 @@
-// Packs what `npm run build` made, puts it where a user would have it, and uses it: the executable starts, and a strict
-// TypeScript program without skipLibCheck compiles against the library and runs. Needs no registry.
+// Packs what `npm run build` made, puts it where a user would have it, and uses it: the executable starts, a strict
+// TypeScript program without skipLibCheck compiles against the library and runs, and all that is exported is there.
+// Needs no registry.
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { root } from './install.mjs';
 
+const { exports: exported } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+const targets = Object.values(exported).flatMap((to) => (typeof to === 'string' ? [to] : Object.values(to)));
+
 /** What must be in the package, and what must not. */
 const WANTED = [
+  ...targets.map((path) => path.replace(/^\.\//, '')),
   'dist/shootdown.mjs',
-  'dist/index.mjs',
-  'dist/types/src/index.d.ts',
-  'dist/policy.schema.json',
   'dist/THIRD-PARTY-LICENSES.txt',
-  'policies/default.json',
   'hazards/README.md',
   'docs/architecture.md',
   'LICENSE',
@@ -21,9 +22,14 @@ const WANTED = [
 ];
 const UNWANTED = /(^|\/)\.|\.test\.|^(src|test|bench|scripts|dumps|tmp)\//;
 
+const SCHEMAS = Object.keys(exported).filter((name) => name.endsWith('.schema.json'));
+
 // `@ts-expect-error` fails where there is no error: types that have become `any` are found.
 const PROGRAM = `
-import { createMachine, defaultPolicy, deviceShootdown, type Host, type Journal, type Plan, type Policy } from 'shootdown';
+import {
+  createMachine, defaultPolicy, deviceShootdown, type Host, type Journal, type JumpVerdict, type MachineDescription,
+  newSoak, type Plan, type Policy, profile, runScenario, type Scenario, shippedScenario, soak, type SoakState,
+} from 'shootdown';
 const machine = createMachine('server');
 const host: Host = machine.host;
 const result = await deviceShootdown(host, { clock: machine.clock });
@@ -37,7 +43,27 @@ const tool: number = journal.header.tool;
 // @ts-expect-error
 const rules: number = policy.rules;
 if (plan.steps.length === 0 || journal.end !== 'complete') throw new Error('nothing was done');
-export { rules, steps, tool };
+
+const description: MachineDescription = { ...profile('server'), era: '3.13' };
+const jumped: JumpVerdict = (await createMachine(description).jump({ path: 'crash' })).verdict;
+// @ts-expect-error
+const verdict: number = jumped;
+const scenario: Scenario | undefined = shippedScenario('live-rings');
+if (!scenario) throw new Error('no such scenario');
+const { unmet, result: seen } = await runScenario(scenario, 'none');
+// @ts-expect-error
+const writes: number = seen.writes;
+if (unmet.length > 0) throw new Error(unmet.join('; '));
+for await (const { state } of soak(newSoak({ seed: 1, functions: 8, policy: 'ours' }))) {
+  const { cases }: SoakState = state;
+  if (cases === 1) break;
+}
+
+for (const name of ${JSON.stringify(SCHEMAS)}) {
+  const schema = await import('shootdown/' + name.slice(2), { with: { type: 'json' } });
+  if (typeof schema.default.title !== 'string') throw new Error(name + ' is no schema');
+}
+export { rules, steps, tool, verdict, writes };
 `;
 
 const folder = mkdtempSync(join(tmpdir(), 'shootdown-package-'));

@@ -2,8 +2,8 @@
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, rmSync } from 'node:fs';
 import { build } from 'esbuild';
-import { REQUIRE_BANNER } from './bundle.mjs';
 import { root } from './install.mjs';
+import { REQUIRE_BANNER } from './load-ts.mjs';
 
 const [entry, ...rest] = process.argv.slice(2);
 if (!entry) {

@@ -1,6 +1,11 @@
 // What tests need from the system: the command or file that shows that it is there, Debian's package, and who needs it.
 export const SYSTEM_PACKAGES = [
   {
+    command: 'dpkg-deb',
+    package: 'dpkg',
+    suites: 'the Debian package',
+  },
+  {
     command: 'lspci',
     package: 'pciutils',
     suites: 'comparison of dumps and of sysfs trees with lspci; benchmarks against lspci and setpci',

@@ -62,7 +62,7 @@ const BANS: readonly Ban[] = [
     what: 'the file system',
     pattern: /['"](node:)?fs(\/promises)?['"]/,
     // The lab is files, sockets and processes all over.
-    but: /^(host\/|lab\/|cli\/|quiesce\/(journal|lock)[\w-]*\.ts$)/,
+    but: /^(host\/|lab\/|system\/|cli\/|quiesce\/(journal|lock)[\w-]*\.ts$)/,
   },
   {
     what: 'the network',

@@ -2,17 +2,19 @@ import { ShootdownError } from '../pci/error.js';
 import { type IdSelector, parseIdSelector, parseSlotSelector } from '../pci/selector.js';
 import { routingId, type Slot } from '../pci/slot.js';
 import { type FactPredicate, factPredicate, HEADER_TYPES } from '../quiesce/decide.js';
-import type { Policy, PolicyRule } from '../quiesce/policy.js';
+import type { Place, Policy, PolicyRule } from '../quiesce/policy.js';
 import { CONDITIONS, FACTS_MAX } from './layout.js';
 import type { TableAction, TableRule } from './table-data.js';
 
-/** A policy's rules as the stub tries them, in their order. */
+/** A policy's rules as masks, in the order in which they are tried. */
 export interface CompiledRules {
   readonly rules: readonly TableRule[];
   readonly ids: readonly string[];
+  /** The policy's own, one for each of `rules`. */
+  readonly sources: readonly PolicyRule[];
   /** By fact bit. */
   readonly predicates: readonly FactPredicate[];
-  /** Rules that count between the kernels and yet cannot match there, in one line each. */
+  /** Rules that count in this place and yet cannot match there, in one line each. */
   readonly notes: readonly string[];
 }
 
@@ -26,17 +28,18 @@ const ACTIONS = {
 } as const satisfies Record<PolicyRule['action'], TableAction>;
 
 /**
- * The rules that count between the kernels, as masks. Throws `bad-input` where more of them ask for a driver or for
- * what a function holds than the table has bits.
+ * The rules that count in a place where no program of ours runs, as masks: between the kernels (the default), where
+ * only segment 0 is reached, or after the jump. Throws `bad-input` where more rules for between ask for a driver or
+ * for what a function holds than a wrapped kernel's table has bits.
  */
-export function compileRules(policy: Policy): CompiledRules {
+export function compileRules(policy: Policy, place: Exclude<Place, 'before'> = 'between'): CompiledRules {
   const rules: TableRule[] = [];
-  const ids: string[] = [];
+  const sources: PolicyRule[] = [];
   const predicates: FactPredicate[] = [];
   const notes: string[] = [];
   for (const rule of policy.rules) {
-    if (rule.at?.includes('between') === false) continue;
-    const masks = masksOf(rule);
+    if (rule.at?.includes(place) === false) continue;
+    const masks = masksOf(rule, place);
     if (typeof masks === 'string') {
       notes.push(`rule ${rule.id} ${masks}`);
       continue;
@@ -50,15 +53,15 @@ export function compileRules(policy: Policy): CompiledRules {
       factBit: predicate ? predicates.length - 1 : null,
       action: ACTIONS[rule.action],
     });
-    ids.push(rule.id);
+    sources.push(rule);
   }
-  if (predicates.length > FACTS_MAX) {
+  if (place === 'between' && predicates.length > FACTS_MAX) {
     const message =
       `policy ${policy.name}: ${predicates.length} rules for the place between have driver or holds, and a wrapped ` +
       `kernel has room for ${FACTS_MAX}: merge some with * in driver, or give some another place with at`;
     throw new ShootdownError('bad-input', message);
   }
-  return { rules, ids, predicates, notes };
+  return { rules, ids: sources.map(({ id }) => id), sources, predicates, notes };
 }
 
 /** A rule about a single function. */
@@ -75,10 +78,10 @@ type Masks = Pick<
   'classMask' | 'classValue' | 'idMask' | 'idValue' | 'routingIdMask' | 'routingIdValue'
 >;
 
-/** What of a rule is bits of a register or of a routing ID; or why nothing that the stub reaches has them. */
-function masksOf({ match }: PolicyRule): Masks | string {
+/** What of a rule is bits of a register or of a routing ID; or why nothing that is reached has them. */
+function masksOf({ match }: PolicyRule, place: Place): Masks | string {
   const slot = match.slot === undefined ? undefined : parseSlotSelector(match.slot);
-  if (slot?.domain !== undefined && slot.domain !== 0) {
+  if (place === 'between' && slot?.domain !== undefined && slot.domain !== 0) {
     return `is left out: it names PCI segment ${slot.domain.toString(16).padStart(4, '0')}, and only 0000 is reached`;
   }
   const id = match.id === undefined ? undefined : parseIdSelector(match.id);

@@ -1,0 +1,99 @@
+import { existsSync, realpathSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { ShootdownError } from '../pci/error.js';
+import { acquireLock } from '../quiesce/lock.js';
+import type { Surroundings } from '../system/install.js';
+import type { Integration } from '../system/integration.js';
+import { openSystem, type System } from '../system/system.js';
+import { VERSION } from '../version.js';
+import type { Io } from './io.js';
+import { readText } from './options.js';
+import { machineForWrap } from './wrap-machine.js';
+
+export interface RootOption {
+  readonly root?: string;
+}
+
+/** What the commands that change a system work with. `root`: a folder that holds one. */
+export function surroundings(io: Io, { root }: RootOption): Surroundings {
+  const system = openSystem(root === undefined ? '' : rootFolder(root));
+  return {
+    system,
+    integration: integrationOf(io.env),
+    isRoot: !system.live || process.getuid?.() === 0,
+    tool: VERSION,
+    now: new Date().toISOString(),
+    machine: () => machineForWrap('this', io),
+  };
+}
+
+function rootFolder(root: string): string {
+  const path = resolve(root);
+  if (path === '/') return '';
+  if (!existsSync(path)) throw new ShootdownError('not-found', `${root}: no such folder`);
+  return realpathSync(path);
+}
+
+/** The Debian package says where its launcher is; else it is this file, run by this Node. */
+function integrationOf(env: NodeJS.ProcessEnv): Integration {
+  const folder = integrationsFolder();
+  const launcher = env['SHOOTDOWN_PROGRAM'];
+  const script = realpathSync(process.argv[1] ?? fileURLToPath(import.meta.url));
+  if (launcher === undefined) checkPlace(script);
+  return {
+    read: (name) => readText(join(folder, name)),
+    lib: join(folder, 'lib'),
+    program: launcher === undefined ? [process.execPath, script] : [launcher],
+  };
+}
+
+/** In the package; beside a checkout's `src`, too. */
+function integrationsFolder(): string {
+  let at = dirname(fileURLToPath(import.meta.url));
+  for (let level = 0; level < 4; level++, at = dirname(at)) {
+    const folder = join(at, 'integrations');
+    if (existsSync(join(folder, 'lib'))) return folder;
+  }
+  const shared = '/usr/share/shootdown/integrations';
+  if (existsSync(shared)) return shared;
+  throw new ShootdownError(
+    'not-found',
+    'the folder integrations of shootdown is gone: install shootdown again',
+  );
+}
+
+/** A project's dependency, or a checkout, is moved and removed as its owner likes. */
+function checkPlace(script: string): void {
+  const project = /^(.*)\/node_modules\/[^/]+\/dist\//.exec(script)?.[1];
+  const isProject = project !== undefined && existsSync(join(project, 'package.json'));
+  const isCheckout = existsSync(join(dirname(script), '..', 'src', 'cli', 'main.ts'));
+  if (!isProject && !isCheckout) return;
+  const what = isProject ? `belongs to the project in ${project}` : 'is in a checkout of its source';
+  const advice = 'npm install -g shootdown, or the Debian package';
+  throw new ShootdownError('refused', `this shootdown ${what} and may be gone when it is needed: ${advice}`);
+}
+
+const LOCK_MS = 30_000;
+
+/** Runs alone among those that change this system; waits for another that does, for a while. */
+export async function alone<T>(system: System, signal: AbortSignal, action: () => Promise<T>): Promise<T> {
+  const until = performance.now() + LOCK_MS;
+  for (;;) {
+    let release: () => Promise<void>;
+    try {
+      release = await acquireLock(`system${system.root}`);
+    } catch (error) {
+      const busy = error instanceof ShootdownError && error.code === 'busy';
+      if (!busy || performance.now() > until || signal.aborted) throw error;
+      await sleep(200);
+      continue;
+    }
+    try {
+      return await action();
+    } finally {
+      await release();
+    }
+  }
+}

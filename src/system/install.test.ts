@@ -1,0 +1,404 @@
+import fc from 'fast-check';
+import { afterEach, describe, expect, it } from 'vitest';
+import { debianAround, debianSystem, filesOf, OTHER, RUNNING } from '../../test/support/debian-system.js';
+import {
+  addToTree,
+  Ended,
+  type FakeSystem,
+  failingSystem,
+  removeTree,
+  type TreeEntry,
+} from '../../test/support/system-tree.js';
+import { type InstallRequest, isInPlace, performInstall, planInstall, type Surroundings } from './install.js';
+import { kdumpLine } from './parts.js';
+import { PLACES_OF } from './places.js';
+import { kernelFiles, PARTS, type Part, readChanges, readInstall, readKernelRecord } from './state.js';
+import { nothingToUndo, performUninstall, planUninstall } from './uninstall.js';
+
+const systems: FakeSystem[] = [];
+afterEach(() => {
+  for (const { root } of systems.splice(0)) removeTree(root);
+});
+const debian = (...args: Parameters<typeof debianSystem>) => {
+  const system = debianSystem(...args);
+  systems.push(system);
+  return system;
+};
+
+async function install(around: Surroundings, request: Part | InstallRequest) {
+  const plan = await planInstall(around, typeof request === 'string' ? { part: request } : request);
+  return performInstall(around, plan);
+}
+const uninstall = (around: Surroundings, parts: readonly Part[] = PARTS) =>
+  performUninstall(around, planUninstall(around, parts));
+const done = async (around: Surroundings, part: Part) => isInPlace(await planInstall(around, { part }));
+
+const RELOAD = ['kdump-config unload', 'kdump-config load'];
+
+describe('install kdump', () => {
+  it('wraps, changes, loads, says what is loaded, and is taken back byte for byte', async () => {
+    const system = debian();
+    const before = filesOf(system);
+    const around = debianAround(system);
+    const result = await install(around, 'kdump');
+    expect(result).toMatchObject({
+      problems: [],
+      notes: [],
+      loaded: `loaded for a crash: ${kernelFiles(RUNNING).wrapped}`,
+    });
+    expect(system.ran).toEqual(['systemctl daemon-reload', ...RELOAD]);
+    expect(system.read('/etc/default/kdump-tools')?.toString()).toMatch(
+      /vmlinuz\neval "\$\(\/usr\/share\/shootdown\/integrations\/lib\/kdump-kernel 2>\/dev\/null\)" \|\| : # shootdown\n$/,
+    );
+    expect(system.read('/etc/kernel/postinst.d/zz-shootdown')?.toString()).toMatch(
+      /\/usr\/bin\/shootdown refresh --kernel/,
+    );
+    expect(system.entry('/etc/kernel/postrm.d/zz-shootdown')?.mode).toBe(0o755);
+    expect(readInstall(system)?.parts).toEqual({ kdump: {} });
+    expect(readKernelRecord(system, OTHER)).toMatchObject({ tool: '1.2.3', cert: null });
+    expect(await done(around, 'kdump')).toBe(true);
+
+    const undone = await uninstall(around);
+    expect(undone).toMatchObject({
+      problems: [],
+      notes: [],
+      loaded: 'loaded for a crash: /var/lib/kdump/vmlinuz',
+    });
+    expect(filesOf(system)).toEqual(before);
+    expect(nothingToUndo(planUninstall(around, PARTS))).toBe(true);
+  });
+
+  it('changes nothing before it is performed', async () => {
+    const system = debian();
+    const before = filesOf(system);
+    const plan = await planInstall(debianAround(system), { part: 'kdump' });
+    expect(isInPlace(plan)).toBe(false);
+    expect(plan.kernels.map(({ version, status }) => `${version} ${status}`)).toEqual([
+      `${OTHER} wrapped`,
+      `${RUNNING} wrapped`,
+    ]);
+    expect(filesOf(system)).toEqual(before);
+    expect(system.ran).toEqual([]);
+  });
+
+  it('loads the plain kernel where the wrapped one is refused, and says what is loaded', async () => {
+    const system = debian({}, (line, env) => line === 'kdump-config load' && env['SHOOTDOWN_PLAIN'] !== '1');
+    expect(await install(debianAround(system), 'kdump')).toMatchObject({
+      problems: ['kdump-config load: it does not work'],
+      loaded: 'loaded for a crash: /var/lib/kdump/vmlinuz',
+    });
+    const none = debian({}, (line) => line === 'kdump-config load');
+    expect((await install(debianAround(none), 'kdump')).loaded).toMatch(/no kernel is loaded for a crash/);
+  });
+
+  it('leaves kdump alone that is switched off', async () => {
+    const system = debian({ '/etc/default/kdump-tools': 'USE_KDUMP=1\nUSE_KDUMP=0' });
+    expect(await install(debianAround(system), 'kdump')).toMatchObject({ loaded: null });
+    expect(system.ran).toEqual(['systemctl daemon-reload']);
+  });
+
+  it('changes nothing where the running kernel cannot be wrapped', async () => {
+    const system = debian({ [`/boot/vmlinuz-${RUNNING}`]: 'no kernel' });
+    const before = filesOf(system);
+    await expect(install(debianAround(system), 'kdump')).rejects.toThrow(
+      /vmlinuz-6\.1\.0-26-amd64: .*nothing was/,
+    );
+    expect(filesOf(system)).toEqual(before);
+    // Another may do without.
+    const other = debian({ [`/boot/vmlinuz-${OTHER}`]: 'no kernel' });
+    const { problems } = await install(debianAround(other), 'kdump');
+    expect(problems).toEqual([expect.stringContaining(OTHER)]);
+  });
+
+  it('only names commands for a system in a folder, and leaves its kernels to its first boot', async () => {
+    const system = { ...debian(), live: false };
+    const { toRun, kernels, loaded } = await install(debianAround(system), 'kdump');
+    expect({ toRun, kernels, loaded, ran: system.ran }).toEqual({
+      toRun: [],
+      kernels: [],
+      loaded: null,
+      ran: [],
+    });
+    expect(system.readLink('/etc/systemd/system/multi-user.target.wants/shootdown-refresh.service')).toBe(
+      '/etc/systemd/system/shootdown-refresh.service',
+    );
+  });
+});
+
+describe('install hook', () => {
+  it('has the initramfs made with it, looks whether it is in it, and without it again', async () => {
+    const system = debian();
+    const before = filesOf(system);
+    const around = debianAround(system);
+    expect(await install(around, 'hook')).toMatchObject({ problems: [] });
+    const make = `/etc/kernel/postinst.d/kdump-tools ${RUNNING}`;
+    expect(system.ran).toEqual([
+      make,
+      'systemctl daemon-reload',
+      expect.stringMatching(/^lsinitramfs .*\/var\/lib\/kdump\/initrd\.img-6\.1\.0-26-amd64$/),
+      ...RELOAD,
+    ]);
+    expect(readInstall(system)?.parts).toEqual({ hook: { when: 'crash', generator: 'initramfs-tools' } });
+    expect(await done(around, 'hook')).toBe(true);
+    system.ran.length = 0;
+    await uninstall(around);
+    expect(system.ran).toEqual([make, 'systemctl daemon-reload', ...RELOAD]);
+    expect(filesOf(system)).toEqual(before);
+  });
+
+  it('in all kernels, or with dracut', async () => {
+    const system = debian({ '/usr/sbin/kdump-config': null, '/etc/kernel/postinst.d/kdump-tools': null });
+    await install(debianAround(system), { part: 'hook', when: 'always' });
+    expect(system.ran[0]).toBe(`update-initramfs -u -k ${RUNNING}`);
+    const without = { '/usr/sbin/mkinitramfs': null, '/usr/sbin/update-initramfs': null };
+    const dracut = debian({ ...without, '/usr/bin/dracut': 'x' });
+    await expect(install(debianAround(dracut), 'hook')).resolves.toMatchObject({
+      problems: [expect.stringContaining('the hook is not in /boot/initrd.img')],
+    });
+    expect(dracut.ran[0]).toBe(`dracut --force /boot/initrd.img-${RUNNING} ${RUNNING}`);
+    expect(dracut.entry('/usr/lib/dracut/modules.d/95shootdown/module-setup.sh')?.mode).toBe(0o755);
+  });
+
+  it('is taken back where the initramfs cannot be made', async () => {
+    const system = debian({}, (line) => line.includes('postinst.d') && system.ran.length === 1);
+    const before = filesOf(system);
+    await expect(install(debianAround(system), 'hook')).rejects.toThrow(
+      /it does not work; all is as it was before/,
+    );
+    expect(filesOf(system)).toEqual(before);
+    // It was removed before it could not be made.
+    expect(system.ran.filter((line) => line.includes('postinst.d'))).toHaveLength(2);
+  });
+});
+
+describe('parts together', () => {
+  it('share, and go one by one', async () => {
+    const system = debian();
+    const before = filesOf(system);
+    const around = debianAround(system);
+    for (const part of PARTS) await install(around, part);
+    for (const part of PARTS) expect(await done(around, part)).toBe(true);
+    await uninstall(around, ['kdump']);
+    expect(Object.keys(readInstall(system)?.parts ?? {})).toEqual(['kexec', 'hook']);
+    expect(system.exists(kernelFiles(RUNNING).wrapped)).toBe(true);
+    expect(system.exists('/etc/kernel/postinst.d/zz-shootdown')).toBe(true);
+    await uninstall(around, ['kexec']);
+    expect(system.exists(kernelFiles(RUNNING).wrapped)).toBe(false);
+    await uninstall(around, ['hook']);
+    expect(filesOf(system)).toEqual(before);
+  });
+
+  it('keep what an earlier install was given', async () => {
+    const system = debian({ '/etc/key': 'k', '/etc/cert': 'c', '/usr/bin/sbsign': 'x' }, () => false);
+    const signing = debianAround({ ...system, run: (command, args) => sign(system, command, args) });
+    await install(signing, { part: 'kdump', sign: { key: '/etc/key', cert: '/etc/cert' } });
+    expect(readInstall(system)?.sign).toEqual({ key: '/etc/key', cert: '/etc/cert' });
+    await install(signing, 'kexec');
+    expect(readInstall(system)?.sign).toEqual({ key: '/etc/key', cert: '/etc/cert' });
+    expect(readKernelRecord(system, RUNNING)?.cert).toMatch(/^[0-9a-f]{64}$/);
+  });
+});
+
+/** An sbsign that adds nothing. */
+async function sign(system: FakeSystem, command: string, args: readonly string[]) {
+  if (command === 'sbsign') {
+    const [from, to] = [args.at(-1) ?? '', args[args.indexOf('--output') + 1] ?? ''].map((path) =>
+      path.slice(system.root.length),
+    ) as [string, string];
+    system.write(to, system.read(from) ?? Buffer.alloc(0), 0o600);
+  }
+  return system.run(command, args);
+}
+
+describe('install refuses', () => {
+  const cases: [string, Part, Record<string, TreeEntry | null>, RegExp][] = [
+    [
+      'no kdump-tools',
+      'kdump',
+      { '/usr/sbin/kdump-config': null },
+      /^kdump-tools is not installed: apt install/,
+    ],
+    [
+      'no kdump-tools for the hook',
+      'hook',
+      { '/usr/sbin/kdump-config': null },
+      /^kdump-tools is not installed/,
+    ],
+    ['no kexec-tools', 'kexec', { '/usr/sbin/kexec': null }, /^kexec-tools is not installed: apt install/],
+    ['no crashkernel=', 'kdump', { '/proc/cmdline': 'quiet\n' }, /^no crashkernel= .* reboot/],
+    [
+      'no room reserved',
+      'kdump',
+      { '/sys/kernel/kexec_crash_size': '0\n' },
+      /^the kernel reserved no memory/,
+    ],
+    [
+      'lockdown',
+      'kdump',
+      { '/sys/kernel/security/lockdown': 'none [integrity] confidentiality\n' },
+      /^the kernel is locked down \(integrity\), .* shootdown install hook$/,
+    ],
+    [
+      'Secure Boot',
+      'kexec',
+      { [PLACES_OF.secureBoot]: { text: Uint8Array.of(6, 0, 0, 0, 1), mode: 0o644 } },
+      /^Secure Boot is on, .*--sign-key/,
+    ],
+    [
+      'TDX',
+      'kdump',
+      { '/proc/cpuinfo': 'flags : fpu hypervisor tdx_guest\n' },
+      /TDX guest.*install hook works/,
+    ],
+    ['a capture kernel', 'hook', { '/proc/vmcore': 'x' }, /^this is a capture kernel/],
+    [
+      'no initramfs generator',
+      'hook',
+      { '/usr/sbin/mkinitramfs': null, '/usr/sbin/update-initramfs': null },
+      /^neither initramfs-tools nor dracut/,
+    ],
+    ['a broken list', 'kdump', { [PLACES_OF.changes]: '{' }, /changes\.json: not JSON/],
+    ['a broken install.json', 'kdump', { [PLACES_OF.install]: '{}' }, /install\.json.*uninstall all/],
+    ['a folder in the way', 'kexec', { '/etc/default/kexec.d/shootdown/x': 'x' }, /is not a regular file/],
+  ];
+  it.each(cases)('%s', async (_, part, changes, message) => {
+    const system = debian(changes);
+    const before = filesOf(system);
+    await expect(install(debianAround(system), part)).rejects.toThrow(message);
+    expect(filesOf(system)).toEqual(before);
+    expect(system.ran).toEqual([]);
+  });
+
+  it('another user, a full disk, a program that will be gone', async () => {
+    const system = debian();
+    const around = debianAround(system);
+    await expect(install({ ...around, isRoot: false }, 'kdump')).rejects.toThrow(/run it as root/);
+    const full = debianAround({ ...system, freeBytes: () => 4096 });
+    await expect(install(full, 'kdump')).rejects.toThrow(/^\/var\/lib has 1 MiB left, and .* need 3/);
+    const npx = { ...around.integration, program: ['/usr/bin/node', '/root/.npm/_npx/1/shootdown.mjs'] };
+    await expect(install({ ...around, integration: npx }, 'kdump')).rejects.toThrow(/npx's cache/);
+    const odd = { ...around.integration, lib: '/opt/my programs/lib' };
+    await expect(install({ ...around, integration: odd }, 'kdump')).rejects.toThrow(/scripts cannot name/);
+  });
+});
+
+describe('after a failure at any step', () => {
+  it('a disk that fails leaves all as it was, or uninstall does', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.constantFrom(...PARTS),
+        fc.nat(70),
+        fc.constantFrom('ENOSPC', 'EROFS', 'EACCES', 'end before', 'end after'),
+        fc.constantFrom(1, 1, 1000),
+        async (part, at, how, lasts) => {
+          const system = debian();
+          const before = filesOf(system);
+          const broken = failingSystem(system, at, how as 'EROFS', lasts);
+          const error = await install(debianAround(broken), part).then(
+            (result) => result.problems[0],
+            (failed) => failed as Error,
+          );
+          if (broken.count() <= at) expect(error).toBeUndefined();
+          else if (error instanceof Error && !(error instanceof Ended) && 'code' in error)
+            if (error.code !== 'incomplete' && lasts === 1) expect(filesOf(system)).toEqual(before);
+          expect((await uninstall(debianAround(system))).problems).toEqual([]);
+          expect(filesOf(system)).toEqual(before);
+        },
+      ),
+      { numRuns: 40 },
+    );
+  });
+
+  it('a second install makes it whole', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.constantFrom(...PARTS), fc.nat(70), async (part, at) => {
+        const system = debian();
+        const before = filesOf(system);
+        await install(debianAround(failingSystem(system, at, 'end after')), part).catch(() => {});
+        const around = debianAround(system);
+        await install(around, part);
+        expect(await done(around, part)).toBe(true);
+        await uninstall(around);
+        expect(filesOf(system)).toEqual(before);
+      }),
+      { numRuns: 15 },
+    );
+  });
+});
+
+describe('uninstall', () => {
+  it('works where files were lost', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.subarray([...PARTS], { minLength: 1 }),
+        fc.array(fc.nat(30)),
+        async (parts, lost) => {
+          const system = debian();
+          const before = filesOf(system);
+          const around = debianAround(system);
+          for (const part of parts) await install(around, part);
+          const entries = readChanges(system)?.entries ?? [];
+          const ours = entries.flatMap((entry) =>
+            entry.kind === 'command' || entry.kind === 'line' ? [] : [entry.path],
+          );
+          const all = [...ours, PLACES_OF.changes, ...Object.values(kernelFiles(RUNNING)).slice(1)];
+          for (const n of lost) system.remove(all[n % all.length] ?? '');
+          expect(await uninstall(around)).toMatchObject({ problems: [] });
+          expect(filesOf(system)).toEqual(before);
+          expect(nothingToUndo(planUninstall(around, PARTS))).toBe(true);
+        },
+      ),
+      { numRuns: 15 },
+    );
+  });
+
+  it('without its list takes back a line of any version, and names what it does not know', async () => {
+    const system = debian();
+    const around = debianAround(system);
+    await install(around, 'kdump');
+    addToTree(system.root, PLACES_OF.changes, '{ "half');
+    addToTree(system.root, '/etc/default/kdump-tools', `A=1\n${kdumpLine('/opt/old/lib')}\n`);
+    addToTree(system.root, '/etc/systemd/system/shootdown-flight.service', 'edited');
+    const { notes, problems } = await uninstall(around);
+    expect(problems).toEqual([]);
+    expect(notes.join('\n')).toMatch(
+      /lost or damaged[\s\S]*shootdown-flight\.service is not as this version writes it/,
+    );
+    expect(system.read('/etc/default/kdump-tools')?.toString()).toBe('A=1\n');
+    expect(system.exists(PLACES_OF.state)).toBe(false);
+    expect(system.exists('/etc/systemd/system/shootdown-refresh.service')).toBe(false);
+  });
+
+  it('says what it could not do, and does it the next time', async () => {
+    const system = debian();
+    const before = filesOf(system);
+    const around = debianAround(system);
+    await install(around, 'kdump');
+    const full: FakeSystem = {
+      ...system,
+      write: (path) => {
+        throw Object.assign(new Error(), { code: 'ENOSPC', path });
+      },
+    };
+    const broken = failingSystem(system, 0, 'ENOSPC', 0);
+    const { write } = failingSystem(full, 0, 'ENOSPC', 1000);
+    const result = await uninstall(debianAround({ ...broken, write }));
+    expect(result.problems).toEqual([
+      expect.stringMatching(/kdump-tools: ENOSPC/),
+      expect.stringContaining('ENOSPC'),
+    ]);
+    expect(system.read('/etc/default/kdump-tools')?.toString()).toContain('# shootdown');
+    expect((await uninstall(around)).problems).toEqual([]);
+    expect(filesOf(system)).toEqual(before);
+  });
+
+  it('does nothing on a system on which nothing was installed', async () => {
+    const system = debian();
+    const before = filesOf(system);
+    const around = debianAround(system);
+    expect(nothingToUndo(planUninstall(around, PARTS))).toBe(true);
+    await uninstall(around);
+    expect(filesOf(system)).toEqual(before);
+    expect(system.ran).toEqual([]);
+  });
+});

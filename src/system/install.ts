@@ -1,0 +1,202 @@
+import type { Machine } from '../host/scan.js';
+import { ShootdownError } from '../pci/error.js';
+import { defaultPolicy } from '../quiesce/default-policy.js';
+import { type Policy, parsePolicy } from '../quiesce/policy.js';
+import type { CommandLine } from './change.js';
+import { applyChanges, failureText, type OnStep } from './change-apply.js';
+import { JournalFile } from './change-journal.js';
+import { isVisible, planChanges, type Step } from './change-plan.js';
+import { checkInstallable, generatorFor } from './checks.js';
+import { checkProgram, type Integration } from './integration.js';
+import { crashKernel, crashKernelText, kdumpIsOn, reloadKdump } from './kdump.js';
+import {
+  bootVersions,
+  type Refreshed,
+  type RefreshOptions,
+  refreshKernels,
+  removeKernels,
+  wrappedVersions,
+} from './kernels.js';
+import { changesFor, initramfsPaths } from './parts.js';
+import { PLACES_OF } from './places.js';
+import { type Install, kernelFiles, type Part, readInstall } from './state.js';
+import { readTextOf, type System } from './system.js';
+
+/** What `install` and `uninstall` work with. */
+export interface Surroundings {
+  readonly system: System;
+  readonly integration: Integration;
+  /** Whether this process may change the system. */
+  readonly isRoot: boolean;
+  readonly tool: string;
+  /** The time now, in ISO 8601. */
+  readonly now: string;
+  readonly machine: () => Promise<{ readonly machine: Machine; readonly tscKhz: number | undefined }>;
+}
+
+/** What is asked for; what is not given stays as it was. */
+export interface InstallRequest {
+  readonly part: Part;
+  readonly when?: 'crash' | 'always' | undefined;
+  /** An absolute path. */
+  readonly policy?: string | undefined;
+  readonly sign?: { readonly key: string; readonly cert: string } | undefined;
+}
+
+/** What `install` will do, to be shown first. */
+export interface InstallPlan {
+  readonly part: Part;
+  readonly install: Install;
+  readonly policy: Policy;
+  readonly steps: readonly Step[];
+  /** What will become of the wrapped kernels. */
+  readonly kernels: readonly Refreshed[];
+  /** kdump-tools is to load its kernel anew. */
+  readonly reload: boolean;
+  readonly journal: JournalFile;
+}
+
+export interface InstallResult {
+  readonly kernels: readonly Refreshed[];
+  readonly problems: readonly string[];
+  readonly notes: readonly string[];
+  readonly toRun: readonly CommandLine[];
+  /** What waits for a crash now, in words; `null` where nobody looked. */
+  readonly loaded: string | null;
+}
+
+/** Nothing is to be done. */
+export function isInPlace({ steps, kernels, reload }: InstallPlan): boolean {
+  return !reload && !steps.some(isVisible) && kernels.every(({ status }) => status === 'fresh');
+}
+
+/** Looks whether the part can be installed and at what that takes. Throws one line with what to do if it cannot. */
+export async function planInstall(around: Surroundings, request: InstallRequest): Promise<InstallPlan> {
+  const { system, integration, tool } = around;
+  const { part } = request;
+  checkProgram(integration);
+  const install = wanted(system, request);
+  const policy = policyOf(system, install);
+  checkInstallable(system, part, install);
+  const journal = JournalFile.open(system, tool);
+  const steps = planChanges(system, journal.entries, part, changesFor(system, part, install, integration));
+  const kernels =
+    part === 'hook' || !system.live
+      ? []
+      : await refreshKernels(system, { ...refreshOptions(around, install, policy), dryRun: true });
+  checkRunning(system, kernels, 'nothing was changed');
+  const changes = steps.some(isVisible) || kernels.some(({ status }) => status !== 'fresh');
+  const concerned = part === 'kdump' || (part === 'hook' && crashKernel(system).loaded);
+  const reload =
+    system.live && concerned && kdumpIsOn(system) && (changes || (part === 'kdump' && !loadedIsOurs(system)));
+  return { part, install, policy, steps, kernels, reload, journal };
+}
+
+/** The policy that is installed, or the one that ships. Throws `not-found` or `bad-input`. */
+export function policyOf(system: System, install: Pick<Install, 'policy'> | undefined): Policy {
+  const path = install?.policy;
+  if (path === undefined || path === null) return defaultPolicy();
+  const text = readTextOf(system, path);
+  if (text === undefined) throw new ShootdownError('not-found', `${path}: the policy is not there`);
+  return parsePolicy(text, path);
+}
+
+/** Does what was planned. Throws `incomplete` if it stays half done; what is only less than it should be is a problem. */
+export async function performInstall(
+  around: Surroundings,
+  plan: InstallPlan,
+  onStep: OnStep = () => {},
+): Promise<InstallResult> {
+  const { system } = around;
+  const { part, install, policy, journal, steps } = plan;
+  if (!around.isRoot)
+    throw new ShootdownError('no-permission', 'install changes the system: run it as root (sudo)');
+  const had = installedParts(journal);
+  let kernels: readonly Refreshed[] = [];
+  try {
+    if (plan.kernels.some(({ status }) => status !== 'fresh'))
+      kernels = await refreshKernels(system, refreshOptions(around, install, policy));
+    checkRunning(system, kernels, 'all is as it was before');
+    const { notes, toRun } = await applyChanges(system, journal, part, steps, onStep);
+    const problems = kernels.flatMap(({ version, message }) => (message ? [`${version}: ${message}`] : []));
+    if (part === 'hook') problems.push(...(await checkInitramfs(system, plan)));
+    const loaded = plan.reload ? await loadAnew(system, problems) : null;
+    return { kernels, problems, notes, toRun, loaded };
+  } catch (error) {
+    // Those that no part needs would stay for ever.
+    if (!had.includes('kdump') && !had.includes('kexec') && !installedParts(journal).includes(part))
+      forgetKernels(system);
+    throw error;
+  }
+}
+
+export function installedParts(journal: JournalFile): readonly Part[] {
+  return [...new Set(journal.entries.flatMap(({ parts }) => parts))];
+}
+
+async function loadAnew(system: System, problems: string[]): Promise<string> {
+  const { now, problems: some } = await reloadKdump(system);
+  problems.push(...some);
+  return crashKernelText(now);
+}
+
+function forgetKernels(system: System): void {
+  try {
+    removeKernels(system, wrappedVersions(system));
+    system.removeFolder(PLACES_OF.state);
+  } catch (error) {
+    if (!(error instanceof ShootdownError)) throw error;
+  }
+}
+
+function refreshOptions(
+  { machine, tool, now }: Surroundings,
+  install: Install,
+  policy: Policy,
+): RefreshOptions {
+  return { install, policy, machine, tool, now };
+}
+
+function wanted(system: System, { part, when, policy, sign }: InstallRequest): Install {
+  const before = readInstall(system);
+  const then = when ?? before?.parts.hook?.when ?? 'crash';
+  return {
+    schema: 'shootdown.install/1',
+    parts: {
+      ...before?.parts,
+      [part]: part === 'hook' ? { when: then, generator: generatorFor(system, then) } : {},
+    },
+    policy: policy ?? before?.policy ?? null,
+    sign: sign ?? before?.sign ?? null,
+  };
+}
+
+/** Other kernels may do without; the one that runs is the one that is asked for. */
+function checkRunning(system: System, kernels: readonly Refreshed[], state: string): void {
+  const running = readTextOf(system, PLACES_OF.release)?.trim();
+  const failed = kernels.find(({ version, status }) => status === 'failed' && version === running);
+  if (failed) throw new ShootdownError('refused', `${failed.message}; ${state}`);
+}
+
+function loadedIsOurs(system: System): boolean {
+  const running = readTextOf(system, PLACES_OF.release)?.trim() ?? '';
+  const { loaded, kernel } = crashKernel(system);
+  return loaded && kernel === kernelFiles(running).wrapped;
+}
+
+/** A hook of an initramfs never fails, so one looks at what came of it. */
+async function checkInitramfs(system: System, { install, steps }: InstallPlan): Promise<readonly string[]> {
+  const hook = install.parts.hook;
+  const made = steps.some(({ action }) => action === 'run');
+  const running = readTextOf(system, PLACES_OF.release)?.trim() ?? '';
+  if (!hook || !made || !system.live || !bootVersions(system).includes(running)) return [];
+  const kdump = `${PLACES_OF.kdumpState}/initrd.img-${running}`;
+  const paths = hook.generator === 'dracut' || !system.exists(kdump) ? initramfsPaths(running) : [kdump];
+  const image = paths.find((path) => system.exists(path));
+  if (image === undefined) return [`no initramfs of ${running} was made`];
+  const lister = hook.generator === 'dracut' ? 'lsinitrd' : 'lsinitramfs';
+  const result = await system.run(lister, [system.locate(image)]);
+  if (result.status !== 0) return [`${lister} ${image}: ${failureText(result)}`];
+  if (result.stdout.includes('usr/lib/shootdown/gate')) return [];
+  return [`the hook is not in ${image}: see what its making said, then install again`];
+}

@@ -1,0 +1,246 @@
+import type { Machine } from '../host/scan.js';
+import { inspectImage } from '../image/inspect.js';
+import { STUB } from '../image/stub.generated.js';
+import { compileTable } from '../image/table.js';
+import { wrapImage } from '../image/wrap.js';
+import { ShootdownError } from '../pci/error.js';
+import { fingerprint } from '../quiesce/fingerprint.js';
+import type { Policy } from '../quiesce/policy.js';
+import { sha256Of } from './change.js';
+import { makeFolders, removeTemporaries } from './change-journal.js';
+import { PLACES_OF } from './places.js';
+import { signImage } from './sign.js';
+import { type Install, type KernelRecord, kernelFiles, readKernelRecord, stateText } from './state.js';
+import { realPath, type System } from './system.js';
+
+/** Room for a record of about 2,000 functions, as `wrap` gives it. */
+const TAIL_BYTES = 64 * 1024;
+
+export interface RefreshOptions {
+  readonly install: Install;
+  readonly policy: Policy;
+  /** Reads the machine that kernels are wrapped for; throws where the stub cannot run on it. */
+  readonly machine: () => Promise<{ readonly machine: Machine; readonly tscKhz: number | undefined }>;
+  /** The version of this program. */
+  readonly tool: string;
+  /** The time now, in ISO 8601. */
+  readonly now: string;
+  /** Only this version; otherwise all that are in /boot, and what is left of those that are not. */
+  readonly kernel?: string | undefined;
+  /** Only says what would be done. */
+  readonly dryRun?: boolean | undefined;
+}
+
+/** What became of the kernel of one version. */
+export interface Refreshed {
+  readonly version: string;
+  readonly status: 'fresh' | 'wrapped' | 'removed' | 'failed';
+  /** Of one that failed: why. The plain kernel is loaded then. */
+  readonly message: string | null;
+}
+
+/** What wrapped kernels are made with; the same for all of them. */
+interface Making {
+  readonly table: Uint8Array;
+  readonly policy: KernelRecord['policy'];
+  readonly machine: string;
+  readonly cert: string | null;
+}
+
+/** Versions of the kernels in /boot, the newest last; copies that package tools keep are left out. */
+export function bootVersions(system: Pick<System, 'list'>): readonly string[] {
+  return system
+    .list(PLACES_OF.boot)
+    .filter((name) => name.startsWith('vmlinuz-') && !NOT_A_KERNEL.test(name))
+    .map((name) => name.slice('vmlinuz-'.length))
+    .filter(isVersion)
+    .sort((a, b) => a.localeCompare(b, 'en', { numeric: true }));
+}
+
+const NOT_A_KERNEL = /(\.old|\.bak|~|\.dpkg-\w+|\.signed|\.tmp|\.sha256|\.hmac)$/;
+
+/** As in `uname -r`: nothing that leads out of a folder. */
+export function isVersion(text: string): boolean {
+  return /^[A-Za-z0-9][A-Za-z0-9._+~-]{0,127}$/.test(text) && !text.includes('..');
+}
+
+/**
+ * Brings the wrapped kernels up to date: one for each kernel in /boot, made for this machine, and none else. One that
+ * cannot be made is taken away, so that the plain kernel is loaded instead of a stale one.
+ */
+export async function refreshKernels(system: System, options: RefreshOptions): Promise<readonly Refreshed[]> {
+  const { install, kernel } = options;
+  const wanted = install.parts.kdump || install.parts.kexec ? bootVersions(system) : [];
+  const made = wrappedVersions(system);
+  const only = (version: string) => kernel === undefined || version === kernel;
+  const results = removeKernels(
+    system,
+    made.filter((version) => only(version) && !wanted.includes(version)),
+    options.dryRun,
+  );
+  const todo = wanted.filter(only);
+  if (todo.length === 0) return results;
+  const making = await attempt(() => prepare(system, options));
+  for (const version of todo) {
+    const result =
+      making instanceof ShootdownError
+        ? making
+        : await attempt(() => refreshOne(system, version, making, options));
+    results.push(result instanceof ShootdownError ? failed(system, version, result, options.dryRun) : result);
+  }
+  return results;
+}
+
+/** Removes what was made for these versions; of one for which there is nothing, nothing is said. */
+export function removeKernels(system: System, versions: readonly string[], dryRun = false): Refreshed[] {
+  const results: Refreshed[] = [];
+  for (const version of versions) {
+    const there = wrappedVersions(system).includes(version);
+    if (!dryRun) removeKernel(system, version);
+    if (there) results.push({ version, status: 'removed', message: null });
+  }
+  return results;
+}
+
+/** Versions of which anything is in the folder of wrapped kernels, be it half written. */
+export function wrappedVersions(system: Pick<System, 'list'>): readonly string[] {
+  const versions = system
+    .list(PLACES_OF.kernels)
+    .map((name) => name.replace(/^\.(.*)\.\d+\.tmp$/, '$1'))
+    .map((name) => /^vmlinuz-(.+?)(\.sha256|\.json)?$/.exec(name)?.[1] ?? '')
+    .filter(isVersion);
+  return [...new Set(versions)];
+}
+
+/** The sums go first: from then on nobody loads it. */
+function removeKernel(system: System, version: string): void {
+  const { sums, wrapped, record } = kernelFiles(version);
+  for (const path of [sums, wrapped, record]) {
+    system.remove(path);
+    removeTemporaries(system, path);
+  }
+  system.removeFolder(PLACES_OF.kernels);
+}
+
+function failed(system: System, version: string, error: ShootdownError, dryRun = false): Refreshed {
+  const gone = (() => {
+    if (dryRun) return '';
+    try {
+      removeKernel(system, version);
+      return '';
+    } catch (cause) {
+      return `; ${(cause as Error).message}`;
+    }
+  })();
+  return { version, status: 'failed', message: `${error.message}${gone}` };
+}
+
+async function attempt<T>(action: () => Promise<T>): Promise<T | ShootdownError> {
+  try {
+    return await action();
+  } catch (error) {
+    if (error instanceof ShootdownError) return error;
+    throw error;
+  }
+}
+
+async function prepare(system: System, options: RefreshOptions): Promise<Making> {
+  const { policy, tool, install } = options;
+  const { machine, tscKhz } = await options.machine();
+  const compiled = compileTable(policy, { tool, machine, tscKhz });
+  const { sign } = install;
+  const cert = sign && system.read(sign.cert);
+  if (sign && !cert)
+    throw new ShootdownError('not-found', `${sign.cert}: the certificate to sign with is not there`);
+  return {
+    table: compiled.bytes,
+    policy: compiled.table.template.policy,
+    machine: fingerprint(machine.topology),
+    cert: cert ? sha256Of(cert) : null,
+  };
+}
+
+async function refreshOne(
+  system: System,
+  version: string,
+  making: Making,
+  options: RefreshOptions,
+): Promise<Refreshed> {
+  const files = kernelFiles(version);
+  const original = system.read(files.original);
+  const entry = system.entry(realPath(system, files.original));
+  if (!original || !entry) throw new ShootdownError('not-found', `${files.original}: no such file`);
+  const record = {
+    schema: 'shootdown.kernel/1',
+    original: { path: files.original, sha256: sha256Of(original) },
+    tool: options.tool,
+    policy: making.policy,
+    machine: making.machine,
+    cert: making.cert,
+  } as const;
+  if (isFresh(system, version, record)) return { version, status: 'fresh', message: null };
+  const wrapped = await makeWrapped(system, files, original, making, options);
+  if (options.dryRun) return { version, status: 'wrapped', message: null };
+  makeFolders(system, PLACES_OF.kernels);
+  for (const path of [files.wrapped, files.record, files.sums]) removeTemporaries(system, path);
+  const sha256 = sha256Of(wrapped);
+  // Until the sums fit, nobody loads it.
+  system.write(files.wrapped, wrapped, entry.mode);
+  const text = stateText({ ...record, wrapped: { sha256 }, made: options.now });
+  system.write(files.record, Buffer.from(text), 0o644);
+  const sums = sumsText(files, record.original.sha256, sha256);
+  system.write(files.sums, Buffer.from(sums), 0o644);
+  return { version, status: 'wrapped', message: null };
+}
+
+/** Bytes of the wrapped kernel, signed where that was asked for. */
+async function makeWrapped(
+  system: System,
+  files: ReturnType<typeof kernelFiles>,
+  original: Buffer,
+  { table }: Making,
+  { install, dryRun }: RefreshOptions,
+): Promise<Uint8Array> {
+  try {
+    const stub = STUB;
+    const wrapped = wrapImage(original, { stub, table, tailBytes: TAIL_BYTES, replace: true });
+    const done = install.sign && !dryRun ? await signImage(system, wrapped, install.sign) : wrapped;
+    const info = inspectImage(done, STUB).wrapped;
+    if (!info?.original?.restorable || info.problems.length > 0)
+      throw new ShootdownError('io', `what was made of it is not sound: ${info?.problems[0] ?? 'no stub'}`);
+    return done;
+  } catch (error) {
+    if (!(error instanceof ShootdownError)) throw error;
+    throw new ShootdownError(error.code, `${files.original}: ${error.message}`, { cause: error });
+  }
+}
+
+/** In sha256sum's format, the original first. */
+export function sumsText(
+  files: { readonly original: string; readonly wrapped: string },
+  original: string,
+  wrapped: string,
+): string {
+  return `${original}  ${files.original}\n${wrapped}  ${files.wrapped}\n`;
+}
+
+function isFresh(system: System, version: string, now: Omit<KernelRecord, 'wrapped' | 'made'>): boolean {
+  const files = kernelFiles(version);
+  let record: KernelRecord | undefined;
+  try {
+    record = readKernelRecord(system, version);
+  } catch {
+    return false;
+  }
+  if (!record) return false;
+  const { wrapped, made: _, ...then } = record;
+  if (JSON.stringify(sorted(then)) !== JSON.stringify(sorted(now))) return false;
+  const bytes = system.read(files.wrapped);
+  if (!bytes || sha256Of(bytes) !== wrapped.sha256) return false;
+  return system.read(files.sums)?.toString('latin1') === sumsText(files, now.original.sha256, wrapped.sha256);
+}
+
+function sorted(value: Omit<KernelRecord, 'wrapped' | 'made'>): unknown[] {
+  const { original, tool, policy, machine, cert } = value;
+  return [original.path, original.sha256, tool, policy.name, policy.sha256, machine, cert];
+}

@@ -1,0 +1,174 @@
+import type { Change } from './change.js';
+import { filled, type Integration } from './integration.js';
+import { bootVersions } from './kernels.js';
+import { PLACES_OF } from './places.js';
+import { type Generator, type Install, type Part, stateText } from './state.js';
+import { readTextOf, type System } from './system.js';
+
+const UNITS = '/etc/systemd/system';
+const DRACUT_MODULE = '/usr/lib/dracut/modules.d/95shootdown';
+
+/** The line that is added to /etc/default/kdump-tools. A script that breaks prints nothing, and the plain kernel is loaded. */
+export function kdumpLine(lib: string): string {
+  return `eval "$(${lib}/kdump-kernel 2>/dev/null)" || : # shootdown`;
+}
+
+/** What a part of the installation consists of on this system. `install` says what is installed after it. */
+export function changesFor(
+  system: System,
+  part: Part,
+  install: Install,
+  integration: Integration,
+): readonly Change[] {
+  const make = { kdump: kdumpChanges, kexec: kexecChanges, hook: hookChanges };
+  return [installChange(install), ...make[part](system, install, integration), ...reload(system)];
+}
+
+/** What was asked for is itself one of the changes. */
+export function installChange(install: Install): Extract<Change, { kind: 'file' }> {
+  return {
+    kind: 'file',
+    path: PLACES_OF.install,
+    content: stateText(install),
+    mode: 0o644,
+    generated: true,
+    why: 'what is installed, for refresh and doctor',
+  };
+}
+
+function kdumpChanges(_system: System, _install: Install, integration: Integration): readonly Change[] {
+  return [
+    ...upkeep(integration),
+    ...flightSaver(integration),
+    {
+      kind: 'file',
+      path: `${UNITS}/kdump-tools.service.d/shootdown.conf`,
+      content: filled(integration, 'systemd/kdump-tools.service.d/shootdown.conf'),
+      mode: 0o644,
+      why: 'refreshes the wrapped kernel before kdump loads it, and loads the plain one if it cannot be loaded',
+    },
+    {
+      kind: 'line',
+      path: PLACES_OF.kdumpDefaults,
+      line: kdumpLine(integration.lib),
+      why: 'kdump-tools loads the wrapped kernel if it is there and fits, else the plain one',
+    },
+  ];
+}
+
+function kexecChanges(_system: System, _install: Install, integration: Integration): readonly Change[] {
+  return [
+    ...upkeep(integration),
+    unit(integration, 'shootdown-kexec.service', 'systemctl start shootdown-kexec loads the wrapped kernel'),
+    {
+      kind: 'file',
+      path: '/etc/default/kexec.d/shootdown',
+      content: filled(integration, 'kexec.d/shootdown'),
+      mode: 0o644,
+      why: 'kexec-tools loads the wrapped kernel where it would load its plain twin',
+    },
+  ];
+}
+
+function hookChanges(system: System, install: Install, integration: Integration): readonly Change[] {
+  const hook = install.parts.hook ?? { when: 'crash', generator: 'initramfs-tools' };
+  const saver = system.exists(PLACES_OF.kdumpDefaults) ? flightSaver(integration) : [];
+  return [
+    ...saver,
+    ...(saver.length > 0 ? refresher(integration) : []),
+    ...hookFiles(hook.generator, integration),
+    ...remake(system, hook.generator, hook.when),
+  ];
+}
+
+function hookFiles(generator: Generator, integration: Integration): readonly Change[] {
+  const why = 'stops functions without a driver before udev loads drivers';
+  const file = (path: string, name: string): Change => ({
+    kind: 'file',
+    path,
+    content: filled(integration, name),
+    mode: 0o755,
+    why,
+  });
+  if (generator === 'initramfs-tools')
+    return [file('/etc/initramfs-tools/hooks/shootdown', 'initramfs-tools/hooks/shootdown')];
+  return ['module-setup.sh', 'gate-hook.sh'].map((name) =>
+    file(`${DRACUT_MODULE}/${name}`, `dracut/95shootdown/${name}`),
+  );
+}
+
+/** Makes the initramfs that the hook belongs in anew: of the kernel that runs and of the newest, each if it is in /boot. */
+function remake(system: System, generator: Generator, when: 'crash' | 'always'): readonly Change[] {
+  const versions = bootVersions(system);
+  const running = readTextOf(system, PLACES_OF.release)?.trim() ?? '';
+  const which = versions.filter((version, n) => version === running || n === versions.length - 1);
+  return which.flatMap((version): Change[] => {
+    const why = (of: string) => `makes the ${of} initramfs of ${version} with the hook in it`;
+    if (generator === 'dracut') {
+      const image = initramfsPaths(version).find((path) => system.exists(path));
+      return [again('dracut', ['--force', ...(image ? [image] : ['--kver']), version], why(''))];
+    }
+    const kdump = system.exists(PLACES_OF.kdumpHook)
+      ? [again(PLACES_OF.kdumpHook, [version], why('kdump'))]
+      : [];
+    const own = when === 'always' ? [again('update-initramfs', ['-u', '-k', version], why(''))] : [];
+    return [...kdump, ...own];
+  });
+}
+
+/** Where distributions have the initramfs of a kernel. */
+export function initramfsPaths(version: string): readonly string[] {
+  return [`${PLACES_OF.boot}/initrd.img-${version}`, `${PLACES_OF.boot}/initramfs-${version}.img`];
+}
+
+/** The same again once the hook is gone. */
+function again(command: string, args: readonly string[], why: string): Change {
+  return { kind: 'command', command, args, why: why.replace('  ', ' '), undo: { command, args } };
+}
+
+/** What keeps up with kernels that come and go. */
+function upkeep(integration: Integration): readonly Change[] {
+  const hook = (folder: string, why: string): Change => ({
+    kind: 'file',
+    path: `/etc/kernel/${folder}/zz-shootdown`,
+    content: filled(integration, `kernel/${folder}/zz-shootdown`),
+    mode: 0o755,
+    why,
+  });
+  return [
+    ...refresher(integration),
+    hook('postinst.d', 'wraps a kernel when its package is installed'),
+    hook('postrm.d', 'removes the wrapped kernel when its package is removed'),
+  ];
+}
+
+function refresher(integration: Integration): readonly Change[] {
+  const why = 'at boot: wraps kernels that are new or changed, puts flight records beside their dumps';
+  return [
+    unit(integration, 'shootdown-refresh.service', why),
+    wanted('multi-user.target', 'shootdown-refresh.service'),
+  ];
+}
+
+function flightSaver(integration: Integration): readonly Change[] {
+  return [
+    unit(integration, 'shootdown-flight.service', 'saves the flight record beside the dump'),
+    wanted('kdump-tools-dump.service', 'shootdown-flight.service'),
+  ];
+}
+
+function unit(integration: Integration, name: string, why: string): Change {
+  const content = filled(integration, `systemd/${name}`);
+  return { kind: 'file', path: `${UNITS}/${name}`, content, mode: 0o644, why };
+}
+
+/** As `systemctl enable` would. */
+function wanted(by: string, name: string): Change {
+  const why = `starts it with ${by}`;
+  return { kind: 'link', path: `${UNITS}/${by}.wants/${name}`, target: `${UNITS}/${name}`, why };
+}
+
+function reload(system: System): readonly Change[] {
+  if (!system.live || !system.exists('/run/systemd/system')) return [];
+  return [again('systemctl', ['daemon-reload'], 'tells systemd of its units')];
+}
