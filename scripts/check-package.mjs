@@ -2,25 +2,28 @@
 // TypeScript program without skipLibCheck compiles against the library and runs, and all that is exported is there.
 // Needs no registry.
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { root } from './install.mjs';
 
-const { exports: exported } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+const { exports: exported, man } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 const targets = Object.values(exported).flatMap((to) => (typeof to === 'string' ? [to] : Object.values(to)));
 
 /** What must be in the package, and what must not. */
 const WANTED = [
   ...targets.map((path) => path.replace(/^\.\//, '')),
+  ...man,
   'dist/shootdown.mjs',
   'dist/THIRD-PARTY-LICENSES.txt',
+  'dist/completions/shootdown.bash',
+  'integrations/lib/gate',
   'hazards/README.md',
   'docs/architecture.md',
   'LICENSE',
   'README.md',
 ];
-const UNWANTED = /(^|\/)\.|\.test\.|^(src|test|bench|scripts|dumps|tmp)\//;
+const UNWANTED = /(^|\/)\.|\.test\.|\.deb$|^(src|test|bench|scripts|packaging|dumps|tmp)\//;
 
 const SCHEMAS = Object.keys(exported).filter((name) => name.endsWith('.schema.json'));
 
@@ -82,6 +85,16 @@ try {
   mkdirSync(home, { recursive: true });
   run('tar', ['-xzf', join(folder, filename), '-C', home, '--strip-components=1']);
   run(process.execPath, [join(home, 'dist/shootdown.mjs'), 'demo']);
+
+  // As `npm install --global` and `npx` have it, from nothing but the file.
+  const global = join(folder, 'global');
+  const quiet = ['--offline', '--ignore-scripts', '--loglevel=error', `--cache=${join(folder, 'cache')}`];
+  const npm = (command, ...args) => run('npm', [command, ...quiet, ...args]);
+  npm('install', '--global', `--prefix=${global}`, join(folder, filename));
+  run(join(global, 'bin/shootdown'), ['demo']);
+  readFileSync(join(global, 'share/man/man8/shootdown.8'));
+  accessSync(join(global, 'lib/node_modules/shootdown/integrations/lib/gate'), constants.X_OK);
+  npm('exec', '--yes', `--package=${join(folder, filename)}`, '--', 'shootdown', 'demo');
 
   writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
   writeFileSync(join(folder, 'program.ts'), PROGRAM);

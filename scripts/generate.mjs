@@ -20,6 +20,7 @@ const GENERATORS = [
   stubOutputs,
   verdictOutputs,
   simMatrixOutputs,
+  manOutputs,
 ];
 const HELPERS = { loadTs, read, betweenMarkers };
 
@@ -185,6 +186,16 @@ async function verdictOutputs() {
 async function simMatrixOutputs() {
   const { simMatrixDocument } = await loadTs('src/cli/sim-matrix-doc.ts');
   return [{ path: 'docs/sim-matrix.md', content: await simMatrixDocument() }];
+}
+
+/** npm wants each man page named: the pages themselves are made when the package is built. */
+async function manOutputs() {
+  const { manualFiles } = await loadTs('scripts/manual/manual.ts');
+  const pages = manualFiles().map(({ path }) => `dist/${path}`);
+  const man = pages.filter((path) => path.startsWith('dist/man/')).sort();
+  return [
+    { path: 'package.json', content: JSON.stringify({ ...JSON.parse(read('package.json')), man }, null, 2) },
+  ];
 }
 
 const TEXTS = ['id', 'title', 'symptom', 'cause', 'cure', 'seenOn'];

@@ -163,7 +163,6 @@ describe('what the hook leaves', () => {
     'what is suspending': { runtimeStatus: 'suspending' },
     'what is gone': { command: 0xffff, status: 0xffff, size: 64 },
     'what the kernel does not know a class of': { attributes: { class: null } },
-    'what cannot be read': { attributes: { config: '' } },
   };
   it.each(Object.entries(cases))('%s', (_, more) => {
     untouched(server(more));
@@ -187,6 +186,18 @@ describe('what the hook leaves', () => {
     expect(untouched({ ...server(), '0000:01:00.1': vf }, CRASHED, tableOf(policy))).toContain(
       `${NIC} 8086:10d3: left live`,
     );
+  });
+
+  it('what cannot be read', () => {
+    for (const mode of [0, 0o444]) {
+      onTree(server(), (tree, run) => {
+        if (mode !== 0) writeFiles(tree.path(NIC, ''), { config: '' });
+        chmodSync(tree.path(NIC, 'config'), mode);
+        expect(run().log).toContain(`${NIC} 8086:10d3: config cannot be read`);
+        chmodSync(tree.path(NIC, 'config'), 0o644);
+        if (mode === 0) expect(tree.command(NIC)).toBe(0x0507);
+      });
+    }
   });
 
   it('names that are no functions, and such as vanish', () => {
@@ -268,31 +279,33 @@ describe('when the hook does nothing', () => {
   });
 });
 
+/** Busybox may take its own programs before those in PATH. */
+const HEED_PATH = SHELLS.filter(([command]) => command !== 'busybox');
+
 describe('under lockdown, by enable', () => {
   /** As the kernel does it once `enable` was written: BME and INTx-disable clear. A function may then assert INTx. */
+  const od = spawnSync('sh', ['-c', 'command -v od'], { encoding: 'utf8' }).stdout.trim();
   const odOfLockedKernel = `
-if [ "$(od -An -c enable | tr -d ' \\n')" = 0 ] && [ ! -e .done ]; then
+if [ "$(${od} -An -c enable | tr -d ' \\n')" = 0 ] && [ ! -e .done ]; then
 	chmod u+w config
 	printf '\\003\\001' | dd of=config bs=2 seek=2 count=1 conv=notrunc 2>/dev/null
 	[ ! -e .asserts ] || printf '\\010\\000' | dd of=config bs=2 seek=3 count=1 conv=notrunc 2>/dev/null
 	: >.done
 fi
-exec ${spawnSync('sh', ['-c', 'command -v od'], { encoding: 'utf8' }).stdout.trim()} "$@"`.replace(
-    '$(od',
-    `$(${spawnSync('sh', ['-c', 'command -v od'], { encoding: 'utf8' }).stdout.trim()}`,
-  );
+exec ${od} "$@"`;
 
   function locked(
     more: Partial<TreeFunction>,
     check: (tree: GateTree, log: string) => void,
     asserts = false,
   ): void {
-    onTree(server(more), (tree, run) => {
+    const inShell: Parameters<typeof onTree>[1] = (tree, run) => {
       const env = stubs(tree.folder, { od: odOfLockedKernel });
       if (asserts) writeFiles(tree.path(NIC, ''), { '.asserts': '' });
       chmodSync(tree.path(NIC, 'config'), 0o444);
       check(tree, run(undefined, env).log);
-    });
+    };
+    onTree(server(more), inShell, CRASHED, HEED_PATH);
   }
 
   it('gates', () => {

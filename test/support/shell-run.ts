@@ -74,14 +74,20 @@ function giveAway(path: string): void {
   }
 }
 
-/** A temporary folder for `action`, removed afterwards. */
+/** A temporary folder for `action`, removed afterwards, also when that is a promise. */
 export function withFolder<T>(action: (folder: string) => T): T {
   const folder = mkdtempSync(join(TEMPORARY, 'shootdown-sh-'));
+  const remove = () => rmSync(folder, { recursive: true, force: true });
+  let result: T;
   try {
-    return action(folder);
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
+    result = action(folder);
+  } catch (error) {
+    remove();
+    throw error;
   }
+  if (result instanceof Promise) return result.finally(remove) as T;
+  remove();
+  return result;
 }
 
 /** Writes files by their paths below a folder; what ends in a newline of a script is made executable by `mode`. */

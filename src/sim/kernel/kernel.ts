@@ -216,7 +216,7 @@ export class Kernel {
   }
 
   #start(fn: SimFunction): void {
-    const { machine } = this.#parts;
+    const { machine, by } = this.#parts;
     const { iommu, interrupts } = machine;
     for (let bridge = fn.parent; bridge; bridge = bridge.parent) this.#enableMaster(bridge);
     this.registers.powerUp(fn);
@@ -225,7 +225,8 @@ export class Kernel {
     if (fn.device || fn.isBridge) this.#enableMaster(fn);
     else this.#enable(fn);
     const { resetAfterMs = 0 } = fn.description.driver ?? {};
-    if (resetAfterMs > 0) machine.run(Math.ceil(resetAfterMs * TICKS_PER_MS));
+    // Before a machine's first kernel nobody has set a device to work: nothing would happen meanwhile.
+    if (resetAfterMs > 0 && by === 'next-kernel') machine.run(Math.ceil(resetAfterMs * TICKS_PER_MS));
     fn.stop();
     interrupts.served(fn);
     this.#openInterrupt(fn);
