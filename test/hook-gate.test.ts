@@ -52,8 +52,9 @@ function onTree(
     run: (table?: string, env?: Record<string, string>) => ReturnType<typeof runGate>,
   ) => void,
   cmdline = CRASHED,
+  shells = SHELLS,
 ): void {
-  for (const shell of SHELLS) {
+  for (const shell of shells) {
     withFolder((folder) => {
       const tree = buildGateTree(folder, functions, cmdline);
       check(tree, (table = tableOf(), env = {}) => {

@@ -64,6 +64,23 @@ export const NOTES: Readonly<Record<string, Notes>> = {
   'shootdown inspect': {
     examples: [['shootdown inspect --listing /boot/vmlinuz.quiet', 'every instruction of the stub']],
   },
+  'shootdown install': {
+    description: [
+      'Everything that is changed is listed first with --dry-run, written down in /var/lib/shootdown/changes.json before it is changed, and taken back by shootdown-uninstall(8). Doing it again changes nothing.',
+    ],
+    examples: [
+      ['shootdown install kdump --dry-run', 'what would be changed'],
+      ['shootdown install kdump', 'have kdump-tools load a wrapped kernel from now on'],
+    ],
+    files: [
+      ['/etc/shootdown/install.json', 'what was asked for'],
+      ['/var/lib/shootdown/kernels', 'the wrapped kernels'],
+      ['/var/lib/shootdown/backup', 'changed files as they were'],
+    ],
+  },
+  'shootdown uninstall': {
+    examples: [['shootdown uninstall all', 'every file as it was before']],
+  },
   'shootdown sim': {
     examples: [
       ['shootdown sim run bridge-before-child --policy none', 'the dump is saved, the reboot hangs'],

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { ShootdownError } from '../pci/error.js';
 import { acquireLock } from '../quiesce/lock.js';
+import { sha256Of } from '../system/change.js';
 import type { Surroundings } from '../system/install.js';
 import type { Integration } from '../system/integration.js';
 import { openSystem, type System } from '../system/system.js';
@@ -41,13 +42,15 @@ function integrationOf(env: NodeJS.ProcessEnv): Integration {
   const folder = integrationsFolder();
   const launcher = env['SHOOTDOWN_PROGRAM'];
   const script = realpathSync(process.argv[1] ?? fileURLToPath(import.meta.url));
-  if (launcher === undefined) checkPlace(script);
   return {
     read: (name) => readText(join(folder, name)),
     lib: join(folder, 'lib'),
     program: launcher === undefined ? [process.execPath, script] : [launcher],
+    fleeting: launcher === undefined ? whyFleeting(script) : null,
   };
 }
+
+const SHARED = '/usr/share/shootdown/integrations';
 
 /** In the package; beside a checkout's `src`, too. */
 function integrationsFolder(): string {
@@ -56,23 +59,16 @@ function integrationsFolder(): string {
     const folder = join(at, 'integrations');
     if (existsSync(join(folder, 'lib'))) return folder;
   }
-  const shared = '/usr/share/shootdown/integrations';
-  if (existsSync(shared)) return shared;
-  throw new ShootdownError(
-    'not-found',
-    'the folder integrations of shootdown is gone: install shootdown again',
-  );
+  return SHARED;
 }
 
 /** A project's dependency, or a checkout, is moved and removed as its owner likes. */
-function checkPlace(script: string): void {
+function whyFleeting(script: string): string | null {
   const project = /^(.*)\/node_modules\/[^/]+\/dist\//.exec(script)?.[1];
-  const isProject = project !== undefined && existsSync(join(project, 'package.json'));
-  const isCheckout = existsSync(join(dirname(script), '..', 'src', 'cli', 'main.ts'));
-  if (!isProject && !isCheckout) return;
-  const what = isProject ? `belongs to the project in ${project}` : 'is in a checkout of its source';
-  const advice = 'npm install -g shootdown, or the Debian package';
-  throw new ShootdownError('refused', `this shootdown ${what} and may be gone when it is needed: ${advice}`);
+  if (script.includes('/_npx/')) return "is in npx's cache";
+  if (project !== undefined && existsSync(join(project, 'package.json')))
+    return `belongs to the project in ${project}`;
+  return existsSync(join(dirname(script), '../src/cli/main.ts')) ? 'is in a checkout of its source' : null;
 }
 
 const LOCK_MS = 30_000;
@@ -83,7 +79,8 @@ export async function alone<T>(system: System, signal: AbortSignal, action: () =
   for (;;) {
     let release: () => Promise<void>;
     try {
-      release = await acquireLock(`system${system.root}`);
+      // The name of a socket has 107 bytes at most.
+      release = await acquireLock(`system-${sha256Of(system.root).slice(0, 16)}`);
     } catch (error) {
       const busy = error instanceof ShootdownError && error.code === 'busy';
       if (!busy || performance.now() > until || signal.aborted) throw error;

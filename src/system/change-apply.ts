@@ -67,6 +67,8 @@ export async function undoChanges(
   const problems: string[] = [];
   const notes: string[] = [];
   const toRun: CommandLine[] = [];
+  // What fails is tried again the next time.
+  for (const step of steps) if (step.action === 'run-undo') journal.put(step.entry);
   for (const step of steps) {
     try {
       onStep(step);

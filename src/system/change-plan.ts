@@ -97,7 +97,10 @@ export function planUndo(
     if (rest.length > 0) steps.push({ action: 'note', entry: { ...entry, parts: rest } });
     else if (entry.kind !== 'command')
       steps.push({ action: 'take-back', entry, to: takenBack(system, entry) });
-    else commands.unshift({ action: 'run-undo', entry });
+    else {
+      const gone = entry.about !== null && !system.exists(entry.about);
+      commands.unshift({ action: 'run-undo', entry: gone ? { ...entry, undo: null } : entry });
+    }
   }
   return [...steps, ...commands];
 }
@@ -218,7 +221,7 @@ function planCommand(
 
 /** As it stands in the list of changes once it has been run. */
 export function commandEntry(change: CommandChange, part: Part): CommandEntry {
-  const { command, args, why, undo } = change;
+  const { command, args, why, undo, about = null } = change;
   return {
     kind: 'command',
     parts: [part],
@@ -226,6 +229,7 @@ export function commandEntry(change: CommandChange, part: Part): CommandEntry {
     args: [...args],
     why,
     undo: undo ? { command: undo.command, args: [...undo.args] } : null,
+    about,
     done: true,
   };
 }

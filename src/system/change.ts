@@ -24,7 +24,13 @@ export type Change =
   | { readonly kind: 'line'; readonly path: string; readonly line: string; readonly why: string }
   | { readonly kind: 'link'; readonly path: string; readonly target: string; readonly why: string }
   /** Run after the files have changed, and `undo` after that was taken back. */
-  | ({ readonly kind: 'command'; readonly why: string; readonly undo?: CommandLine } & CommandLine);
+  | ({
+      readonly kind: 'command';
+      readonly why: string;
+      readonly undo?: CommandLine;
+      /** What it is about: once that file is gone, there is nothing to undo. */
+      readonly about?: string;
+    } & CommandLine);
 export type CommandChange = Extract<Change, { kind: 'command' }>;
 export type PlacedChange = Exclude<Change, CommandChange>;
 

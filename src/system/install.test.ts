@@ -146,6 +146,23 @@ describe('install hook', () => {
     expect(filesOf(system)).toEqual(before);
   });
 
+  it('is taken out of what kernels that came since have made of it, not of those that are gone', async () => {
+    const system = debian();
+    const around = debianAround(system);
+    await install(around, 'hook');
+    const newer = '6.1.0-27-amd64';
+    addToTree(system.root, `/boot/vmlinuz-${newer}`, 'x');
+    addToTree(system.root, `/var/lib/kdump/initrd.img-${newer}`, 'with the hook');
+    system.remove(`/boot/vmlinuz-${RUNNING}`);
+    system.ran.length = 0;
+    expect(await uninstall(around)).toMatchObject({ problems: [] });
+    expect(system.ran).toEqual([
+      'systemctl daemon-reload',
+      `/etc/kernel/postinst.d/kdump-tools ${newer}`,
+      ...RELOAD,
+    ]);
+  });
+
   it('in all kernels, or with dracut', async () => {
     const system = debian({ '/usr/sbin/kdump-config': null, '/etc/kernel/postinst.d/kdump-tools': null });
     await install(debianAround(system), { part: 'hook', when: 'always' });
@@ -334,7 +351,10 @@ describe('uninstall', () => {
         fc.array(fc.nat(30)),
         async (parts, lost) => {
           const system = debian();
-          const before = filesOf(system);
+          // Of an empty folder nobody knows whose it was once the list is lost.
+          const files = () =>
+            Object.entries(filesOf(system)).filter(([, what]) => !what.startsWith('folder'));
+          const before = files();
           const around = debianAround(system);
           for (const part of parts) await install(around, part);
           const entries = readChanges(system)?.entries ?? [];
@@ -344,7 +364,7 @@ describe('uninstall', () => {
           const all = [...ours, PLACES_OF.changes, ...Object.values(kernelFiles(RUNNING)).slice(1)];
           for (const n of lost) system.remove(all[n % all.length] ?? '');
           expect(await uninstall(around)).toMatchObject({ problems: [] });
-          expect(filesOf(system)).toEqual(before);
+          expect(files()).toEqual(before);
           expect(nothingToUndo(planUninstall(around, PARTS))).toBe(true);
         },
       ),

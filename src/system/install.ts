@@ -121,7 +121,7 @@ export async function performInstall(
     const problems = kernels.flatMap(({ version, message }) => (message ? [`${version}: ${message}`] : []));
     if (part === 'hook') problems.push(...(await checkInitramfs(system, plan)));
     const loaded = plan.reload ? await loadAnew(system, problems) : null;
-    return { kernels, problems, notes, toRun, loaded };
+    return { kernels, problems, notes: [...notes, ...notThere(around)], toRun, loaded };
   } catch (error) {
     // Those that no part needs would stay for ever.
     if (!had.includes('kdump') && !had.includes('kexec') && !installedParts(journal).includes(part))
@@ -138,6 +138,13 @@ async function loadAnew(system: System, problems: string[]): Promise<string> {
   const { now, problems: some } = await reloadKdump(system);
   problems.push(...some);
   return crashKernelText(now);
+}
+
+/** In a system that lies in a folder the same program has to be in the same place. */
+function notThere({ system, integration }: Surroundings): readonly string[] {
+  if (system.live) return [];
+  const missing = [...integration.program, integration.lib].filter((path) => !system.exists(path));
+  return missing.map((path) => `${path} is not in ${system.root}: shootdown has to be installed there, too`);
 }
 
 function forgetKernels(system: System): void {

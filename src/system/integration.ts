@@ -8,6 +8,8 @@ export interface Integration {
   readonly lib: string;
   /** The command line that starts this program: absolute paths, each of them plain. */
   readonly program: readonly string[];
+  /** Why it may be gone when it is needed; `null` if it will be there. */
+  readonly fleeting: string | null;
 }
 
 /** What a shell and systemd both take as one word, as it is. */
@@ -25,8 +27,10 @@ export function filled({ read, lib, program }: Integration, name: string): strin
  * Throws `refused` for a program that will not be there when it is needed: one in npx's cache or in somebody's project;
  * or whose path a unit or a script could not name.
  */
-export function checkProgram({ lib, program }: Pick<Integration, 'lib' | 'program'>): void {
+export function checkProgram({ lib, program, fleeting }: Omit<Integration, 'read'>): void {
   const advice = 'npm install -g shootdown, or the Debian package';
+  if (fleeting !== null)
+    throw new ShootdownError('refused', `this shootdown ${fleeting} and may be gone when needed: ${advice}`);
   for (const path of [...program, lib]) {
     if (path.includes('/_npx/'))
       throw new ShootdownError('refused', `${path} is in npx's cache and will be gone: ${advice}`);

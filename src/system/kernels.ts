@@ -178,11 +178,12 @@ async function refreshOne(
     machine: making.machine,
     cert: making.cert,
   } as const;
+  for (const path of [files.wrapped, files.record, files.sums])
+    if (!options.dryRun) removeTemporaries(system, path);
   if (isFresh(system, version, record)) return { version, status: 'fresh', message: null };
   const wrapped = await makeWrapped(system, files, original, making, options);
   if (options.dryRun) return { version, status: 'wrapped', message: null };
   makeFolders(system, PLACES_OF.kernels);
-  for (const path of [files.wrapped, files.record, files.sums]) removeTemporaries(system, path);
   const sha256 = sha256Of(wrapped);
   // Until the sums fit, nobody loads it.
   system.write(files.wrapped, wrapped, entry.mode);

@@ -1,8 +1,8 @@
-import type { Change } from './change.js';
+import type { Change, CommandChange } from './change.js';
 import { filled, type Integration } from './integration.js';
 import { bootVersions } from './kernels.js';
 import { PLACES_OF } from './places.js';
-import { type Generator, type Install, type Part, stateText } from './state.js';
+import { type Generator, type Install, kernelFiles, type Part, stateText } from './state.js';
 import { readTextOf, type System } from './system.js';
 
 const UNITS = '/etc/systemd/system';
@@ -77,7 +77,7 @@ function hookChanges(system: System, install: Install, integration: Integration)
     ...saver,
     ...(saver.length > 0 ? refresher(integration) : []),
     ...hookFiles(hook.generator, integration),
-    ...remake(system, hook.generator, hook.when),
+    ...remake(system, hook, newest(system)),
   ];
 }
 
@@ -97,21 +97,45 @@ function hookFiles(generator: Generator, integration: Integration): readonly Cha
   );
 }
 
-/** Makes the initramfs that the hook belongs in anew: of the kernel that runs and of the newest, each if it is in /boot. */
-function remake(system: System, generator: Generator, when: 'crash' | 'always'): readonly Change[] {
+/** Of the kernel that runs and of the newest, as far as they are in /boot. */
+function newest(system: System): readonly string[] {
   const versions = bootVersions(system);
   const running = readTextOf(system, PLACES_OF.release)?.trim() ?? '';
-  const which = versions.filter((version, n) => version === running || n === versions.length - 1);
-  return which.flatMap((version): Change[] => {
-    const why = (of: string) => `makes the ${of} initramfs of ${version} with the hook in it`;
+  return versions.filter((version, n) => version === running || n === versions.length - 1);
+}
+
+/**
+ * Has the hook taken out of every initramfs that may have it: those of kernels that came since have it without our
+ * doing.
+ */
+export function remakeAll(
+  system: System,
+  hook: NonNullable<Install['parts']['hook']>,
+): readonly CommandChange[] {
+  const made = bootVersions(system).filter((version) =>
+    [`${PLACES_OF.kdumpState}/initrd.img-${version}`, ...initramfsPaths(version)].some((path) =>
+      system.exists(path),
+    ),
+  );
+  return remake(system, hook, made);
+}
+
+/** Makes the initramfs that the hook belongs in anew. */
+function remake(
+  system: System,
+  { generator, when }: NonNullable<Install['parts']['hook']>,
+  versions: readonly string[],
+): readonly CommandChange[] {
+  return versions.flatMap((version): CommandChange[] => {
+    const about = kernelFiles(version).original;
+    const make = (command: string, args: readonly string[], of = '') =>
+      again(command, args, `makes the ${of}initramfs of ${version} with the hook in it`, about);
     if (generator === 'dracut') {
       const image = initramfsPaths(version).find((path) => system.exists(path));
-      return [again('dracut', ['--force', ...(image ? [image] : ['--kver']), version], why(''))];
+      return [make('dracut', ['--force', ...(image ? [image] : ['--kver']), version])];
     }
-    const kdump = system.exists(PLACES_OF.kdumpHook)
-      ? [again(PLACES_OF.kdumpHook, [version], why('kdump'))]
-      : [];
-    const own = when === 'always' ? [again('update-initramfs', ['-u', '-k', version], why(''))] : [];
+    const kdump = system.exists(PLACES_OF.kdumpHook) ? [make(PLACES_OF.kdumpHook, [version], 'kdump ')] : [];
+    const own = when === 'always' ? [make('update-initramfs', ['-u', '-k', version])] : [];
     return [...kdump, ...own];
   });
 }
@@ -121,9 +145,10 @@ export function initramfsPaths(version: string): readonly string[] {
   return [`${PLACES_OF.boot}/initrd.img-${version}`, `${PLACES_OF.boot}/initramfs-${version}.img`];
 }
 
-/** The same again once the hook is gone. */
-function again(command: string, args: readonly string[], why: string): Change {
-  return { kind: 'command', command, args, why: why.replace('  ', ' '), undo: { command, args } };
+/** The same again once what it is about was taken back. */
+function again(command: string, args: readonly string[], why: string, about?: string): CommandChange {
+  const undo = { command, args };
+  return { kind: 'command', command, args, why, undo, ...(about === undefined ? {} : { about }) };
 }
 
 /** What keeps up with kernels that come and go. */

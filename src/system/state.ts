@@ -100,6 +100,8 @@ const entrySchema = v.variant('kind', [
     why: v.string(),
     /** Run after what was done is undone. */
     undo: v.nullable(command),
+    /** Without this file there is nothing to undo: the kernel is gone, say. */
+    about: v.nullable(absolute),
     /** It has ended well since the last change. */
     done: v.boolean(),
   }),

@@ -7,7 +7,7 @@ import { commandEntry, isVisible, planAmend, planChanges, planUndo, type Step } 
 import { installedParts, type Surroundings } from './install.js';
 import { crashKernel, crashKernelText, kdumpIsOn, reloadKdump } from './kdump.js';
 import { type Refreshed, removeKernels, wrappedVersions } from './kernels.js';
-import { changesFor, installChange } from './parts.js';
+import { changesFor, installChange, remakeAll } from './parts.js';
 import { PLACES_OF } from './places.js';
 import { removeSigningFiles } from './sign.js';
 import {
@@ -54,7 +54,7 @@ export function planUninstall(around: Surroundings, parts: readonly Part[]): Uni
   const { system } = around;
   const { journal, notes } = openJournal(around);
   const rest = installedParts(journal).filter((part) => !parts.includes(part));
-  const undo = planUndo(system, journal.entries, parts);
+  const undo = [...planUndo(system, journal.entries, parts), ...remakes(system, journal.entries, parts)];
   const steps = [...undo, ...amendInstall(system, journal.entries, parts, rest)];
   const reload =
     system.live &&
@@ -111,6 +111,17 @@ export async function performUninstall(
     loaded = crashKernelText(now);
   }
   return { kernels, problems, notes: [...plan.notes, ...undone.notes], toRun: undone.toRun, loaded };
+}
+
+/** Beyond what the list has: of kernels that came after the hook. */
+function remakes(system: System, entries: readonly ChangeEntry[], parts: readonly Part[]): readonly Step[] {
+  const hook = installOf(system)?.parts.hook;
+  const installed = entries.some((entry) => entry.kind !== 'command' && entry.parts.includes('hook'));
+  if (!parts.includes('hook') || !hook || !installed) return [];
+  const known = new Set(entries.map(keyOf));
+  return remakeAll(system, hook)
+    .filter((change) => !known.has(keyOf(change)))
+    .map((change) => ({ action: 'run-undo', entry: commandEntry(change, 'hook') }));
 }
 
 const keepsKernels = (rest: readonly Part[]) => rest.includes('kdump') || rest.includes('kexec');

@@ -76,6 +76,7 @@ export function debianAround(
       read: (name) => readFileSync(join(INTEGRATIONS, name), 'utf8'),
       lib: '/usr/share/shootdown/integrations/lib',
       program: ['/usr/bin/shootdown'],
+      fleeting: null,
     },
     isRoot: true,
     tool: '1.2.3',

@@ -13,7 +13,11 @@ export interface DiskEntry {
   readonly bytes: number;
 }
 
-const TYPES: Readonly<Record<number, DiskEntry['type']>> = { 7: 'file', 4: 'folder', 9: 'link' };
+const TYPES = new Map<number, DiskEntry['type']>([
+  [0o10, 'file'],
+  [0o04, 'folder'],
+  [0o12, 'link'],
+]);
 
 /**
  * A guest's disk, a raw image with an ext4 file system, looked at from outside while no guest has it. Nothing is mounted:
@@ -47,7 +51,7 @@ export class Disk {
       const [, , mode = '', , , name = '', bytes = '0'] = line.split('/');
       if (name === '' || name === '.' || name === '..') return [];
       const bits = Number.parseInt(mode, 8);
-      return [{ name, type: TYPES[bits >> 12] ?? 'other', mode: bits & 0o7777, bytes: Number(bytes) }];
+      return [{ name, type: TYPES.get(bits >> 12) ?? 'other', mode: bits & 0o7777, bytes: Number(bytes) }];
     });
   }
 

@@ -9,8 +9,9 @@ export async function systemStore(): Promise<Store> {
     folder: join(labFolder(process.env), '..', 'system'),
     clock,
     offline: false,
-    progress: (what) => (done) => {
-      if (done === 0) console.error(what);
+    progress: (what) => {
+      console.error(what);
+      return () => {};
     },
   });
   await store.sweep();
