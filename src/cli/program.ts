@@ -3,6 +3,7 @@ import { VERSION } from '../version.js';
 import { applyCommand } from './commands/apply.js';
 import { auditCommand } from './commands/audit.js';
 import { demoCommand } from './commands/demo.js';
+import { doctorCommand } from './commands/doctor.js';
 import { flightCommand } from './commands/flight.js';
 import { hookTableCommand } from './commands/hook-table.js';
 import { inspectCommand } from './commands/inspect.js';
@@ -38,6 +39,7 @@ export function makeProgram(run: Run): Command {
   uninstallCommand(program, run);
   refreshCommand(program, run);
   hookTableCommand(program, run);
+  doctorCommand(program, run);
   simCommand(program, run);
   labCommand(program, run);
   demoCommand(program, run);

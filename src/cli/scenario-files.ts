@@ -3,6 +3,7 @@ import { ShootdownError } from '../pci/error.js';
 import {
   parseScenario,
   SCENARIO_BYTES_MAX,
+  SCENARIO_LIMITS,
   type Scenario,
   shippedScenario,
   shippedScenarioNames,
@@ -50,7 +51,7 @@ function readSmall(path: string): string {
     throw readError(path, cause);
   }
   if (bytes > SCENARIO_BYTES_MAX) {
-    const message = `${path}: ${bytes} bytes, and a scenario has at most ${SCENARIO_BYTES_MAX}`;
+    const message = `${path}: ${bytes} bytes are too many: ${SCENARIO_LIMITS}`;
     throw new ShootdownError('bad-input', message);
   }
   return readText(path);

@@ -30,7 +30,8 @@ export function saveState(path: string, state: SoakState): void {
 
 /** What cannot be in the counts of a state, or `null`. */
 function stateProblem(state: SoakState): string | null {
-  const { jumps, verdicts, cases, excuses, firstHarm, firstCorruption, events, ticks, violations } = state;
+  const { jumps, verdicts, cases, excuses, examples, firstHarm, firstCorruption } = state;
+  const { events, ticks, violations } = state;
   const sum = (counts: Readonly<Record<string, number>>) =>
     Object.values(counts).reduce((total, count) => total + count, 0);
   if (jumps.all > JUMPS_MAX) return `jumps.all is ${jumps.all}, and at most ${JUMPS_MAX} can be`;
@@ -43,6 +44,14 @@ function stateProblem(state: SoakState): string | null {
     if (count > jumps.all) return `excuses.${what} is ${count}, of ${jumps.all} jumps`;
   for (const [what, jump] of Object.entries({ firstHarm, firstCorruption }))
     if (jump !== null && (jump < 1 || jump > jumps.all)) return `${what} is jump ${jump} of ${jumps.all}`;
+  for (const [kind, seen] of [['verdicts', verdicts], ['excuses', excuses]] as const) {
+    for (const [what, number] of Object.entries(examples[kind])) {
+      const name = `examples.${kind}.${what}`;
+      if (number >= cases) return `${name} is case ${number}, and only ${cases} were played`;
+      if (!Object.entries(seen).some(([key, count]) => key === what && count > 0))
+        return `${name} is case ${number}, and no jump showed it`;
+    }
+  }
   for (const [what, count] of Object.entries({ events, ticks }))
     if (count > COUNT_MAX) return `${what} is ${count}, and at most ${COUNT_MAX} can be`;
   if (violations.count > cases || violations.first.length > violations.count)

@@ -1,31 +1,42 @@
 import * as v from 'valibot';
 import { ShootdownError } from '../pci/error.js';
 import { printable } from '../pci/printable.js';
+import { jsonMistake } from './json-mistake.js';
 
-/** Parses JSON against a schema; the error names the place in the file and what belongs there. */
+/**
+ * Parses JSON against a schema; the error names the place in the file and what belongs there. `beside` may have more to
+ * say of a place.
+ */
 export function parseJson<S extends v.GenericSchema>(
   schema: S,
   json: string,
   name: string,
   what: string,
+  beside: (place: string) => string = () => '',
 ): v.InferOutput<S> {
   let value: unknown;
   try {
     value = JSON.parse(json);
   } catch (cause) {
-    throw new ShootdownError('bad-input', `${name}: not JSON: ${printable((cause as Error).message)}`, {
-      cause,
-    });
+    throw notJson(name, json, cause as Error);
   }
   const result = v.safeParse(schema, value);
   if (result.success) return result.output;
   const lines = result.issues.slice(0, 5).map((issue) => {
     const path = v.getDotPath(issue);
-    return `${path === null ? 'the file as a whole' : path}: ${explain(issue)}`;
+    return path === null
+      ? `the file as a whole: ${explain(issue)}`
+      : `${path}: ${explain(issue)}${beside(path)}`;
   });
   const more = result.issues.length - lines.length;
   if (more > 0) lines.push(`and ${more} more`);
   throw new ShootdownError('bad-input', printable(`${name}: not a valid ${what}: ${lines.join('; ')}`));
+}
+
+function notJson(name: string, json: string, cause: Error): ShootdownError {
+  const found = jsonMistake(json);
+  const what = found ? `line ${found.line}, column ${found.column}: ${found.text}` : cause.message;
+  return new ShootdownError('bad-input', `${name}: not JSON: ${printable(what)}`, { cause });
 }
 
 function explain(issue: v.BaseIssue<unknown>): string {

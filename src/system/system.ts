@@ -10,6 +10,10 @@ export interface RunOptions {
   readonly timeoutMs?: number;
   /** Added to the environment of this process. */
   readonly env?: Readonly<Record<string, string>>;
+  /** What it prints is bytes, not text: one character a byte. */
+  readonly bytes?: boolean;
+  /** Characters of each stream that are kept. Default 4 Mi. */
+  readonly outputMax?: number;
 }
 
 export interface RunResult {
@@ -30,6 +34,8 @@ export interface Entry extends Owner {
   /** Permission bits. */
   readonly mode: number;
   readonly size: number;
+  /** When it was last written, in milliseconds since 1970. */
+  readonly mtimeMs: number;
 }
 
 /**
@@ -157,7 +163,8 @@ function entryOf(stat: fs.Stats): Entry {
       : stat.isSymbolicLink()
         ? 'link'
         : 'other';
-  return { kind, mode: stat.mode & 0o7777, size: stat.size, uid: stat.uid, gid: stat.gid };
+  const { size, uid, gid, mtimeMs } = stat;
+  return { kind, mode: stat.mode & 0o7777, size, uid, gid, mtimeMs };
 }
 
 /** Files of /proc and /sys say that they are empty, and a pipe would hold up the opening. */
@@ -240,7 +247,7 @@ function refuseToRun(command: string): Promise<RunResult> {
 }
 
 function runProgram(command: string, args: readonly string[], options: RunOptions = {}): Promise<RunResult> {
-  const { timeoutMs = TIMEOUT_MS, env = {} } = options;
+  const { timeoutMs = TIMEOUT_MS, env = {}, bytes = false, outputMax = OUTPUT_MAX } = options;
   return new Promise((resolve) => {
     const child = spawn(command, args, {
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -251,11 +258,11 @@ function runProgram(command: string, args: readonly string[], options: RunOption
       detached: true,
     });
     let [stdout, stderr] = ['', ''];
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      if (stdout.length < OUTPUT_MAX) stdout += text;
+    child.stdout.setEncoding(bytes ? 'latin1' : 'utf8').on('data', (text: string) => {
+      if (stdout.length < outputMax) stdout += text;
     });
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      if (stderr.length < OUTPUT_MAX) stderr += text;
+      if (stderr.length < outputMax) stderr += text;
     });
     child.on('error', (cause) => {
       resolve({ status: codeOf(cause) === 'ENOENT' ? 127 : 126, stdout, stderr: cause.message });

@@ -17,7 +17,8 @@ export interface CrashSeen {
   readonly findings: readonly ConsoleFinding[];
 }
 
-const COMMAND_TIMEOUT_MS = 600_000;
+/** The upgrade of a kernel takes ten minutes on a busy machine. */
+const COMMAND_TIMEOUT_MS = 1_800_000;
 const LOAD_TIMEOUT_MS = 180_000;
 const FIRST_LINE_TIMEOUT_MS = 300_000;
 const INIT_TIMEOUT_MS = 600_000;

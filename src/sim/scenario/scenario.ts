@@ -1,9 +1,10 @@
 import { ShootdownError } from '../../pci/error.js';
 import { printable } from '../../pci/printable.js';
-import type { Slot } from '../../pci/slot.js';
+import { parseSlot, type Slot } from '../../pci/slot.js';
 import { defaultPolicy } from '../../quiesce/default-policy.js';
 import type { JumpPath } from '../../quiesce/findings.js';
 import type { HazardId } from '../../quiesce/hazards.generated.js';
+import { jsonMistake } from '../../quiesce/json-mistake.js';
 import { parseJson } from '../../quiesce/parse-json.js';
 import type { Policy, PolicyRule } from '../../quiesce/policy.js';
 import type { Faults, MachineDescription } from '../description.js';
@@ -71,6 +72,8 @@ export interface ScenarioFact {
 }
 
 export const SCENARIO_BYTES_MAX = 8 * 2 ** 20;
+/** The limits of a scenario's size, in words. */
+export const SCENARIO_LIMITS = `a scenario has at most ${SCENARIO_BYTES_MAX} bytes (8 MiB) and ${FUNCTIONS_MAX} functions`;
 const DEPTH_MAX = 16;
 /** Keys under which a list may stand: to a schema a list is an object with no keys. @internal */
 export const LISTS: ReadonlySet<string> = new Set(
@@ -122,16 +125,30 @@ export function shippedScenario(name: string): Scenario | undefined {
   return text === undefined ? undefined : parseScenario(text, `scenarios/${name}.json`);
 }
 
-function read(text: string, name: string): { data: ScenarioData; json: unknown } {
-  if (text.length > SCENARIO_BYTES_MAX)
-    throw bad(name, 'the file as a whole', `${text.length} characters are more than ${SCENARIO_BYTES_MAX}`);
+function read(given: string, name: string): { data: ScenarioData; json: unknown } {
+  if (given.length > SCENARIO_BYTES_MAX) {
+    const text = `${given.length} characters are too many: ${SCENARIO_LIMITS}`;
+    throw bad(name, 'the file as a whole', text);
+  }
+  // Some editors write a byte order mark, which RFC 8259 allows to pass over.
+  const text = given.replace(/^\ufeff/, '');
   const json = early(text, name);
-  const data = parseJson(scenarioSchema, text, name, 'scenario');
+  const beside = (at: string) => functionAt(json, at);
+  const data = parseJson(scenarioSchema, text, name, 'scenario', beside);
   const problems = scenarioProblems(data);
   if (problems.length === 0) return { data, json };
-  const lines = problems.slice(0, 5).map(({ at, text }) => `${at}: ${text}`);
+  const lines = problems.slice(0, 5).map(({ at, text }) => `${at}: ${text}${beside(at)}`);
   if (problems.length > 5) lines.push(`and ${problems.length - 5} more`);
   throw new ShootdownError('bad-input', printable(`${name}: not a valid scenario: ${lines.join('; ')}`));
+}
+
+/** Which function a key path leads into, since nobody counts them from 0; empty if it leads elsewhere. */
+function functionAt(json: unknown, at: string): string {
+  const [, index, key] = /^machine\.functions\.(\d+)(?:\.(\w+))?/.exec(at) ?? [];
+  if (index === undefined || key === 'slot') return '';
+  const found = lookUp(json, ['machine', 'functions', index, 'slot']);
+  const slot = 'value' in found && typeof found.value === 'string' ? found.value : '';
+  return parseSlot(slot) ? ` (function ${slot})` : '';
 }
 
 /** What must be known before anything walks the whole file; `undefined` if it is not JSON, which others say better. */
@@ -149,6 +166,9 @@ function early(text: string, name: string): unknown {
       'machine.functions',
       `${functions.value.length} are more than the ${FUNCTIONS_MAX} that may be`,
     );
+  // JSON.parse takes the last and says nothing.
+  const twice = jsonMistake(text);
+  if (twice) throw bad(name, `line ${twice.line}, column ${twice.column}`, twice.text);
   if (Array.isArray(json)) throw bad(name, 'the file as a whole', 'is a list where none belongs');
   // A stack of our own: the depth of the file must not be that of ours.
   const rest: { at: string; value: unknown; depth: number }[] = [{ at: '', value: json, depth: 0 }];

@@ -1,5 +1,6 @@
 import { hex, type Slot, slotParts } from '../../pci/slot.js';
 import type { Problem } from './check.js';
+import { strayBuses } from './root-buses.js';
 import type { FunctionData } from './schema.js';
 
 interface Bridge {
@@ -37,7 +38,23 @@ export function topologyProblems(functions: readonly FunctionData[]): readonly P
       : `${busOf(bridge)} is not below bus ${hex(bridge.bus, 2)}, on which ${bridge.slot} lies`;
     problems.push({ at: bridge.at, text });
   }
-  return problems.length > 0 ? problems : rangeProblems(functions, bridges, above);
+  return problems.length > 0
+    ? problems
+    : [...rangeProblems(functions, bridges, above), ...strayProblems(functions)];
+}
+
+/** The same slot in a machine without its bridge would silently be on another root bus. */
+function strayProblems(functions: readonly FunctionData[]): Problem[] {
+  const stray = strayBuses(
+    functions.map(({ slot, secondary, class: code, express }) => ({
+      ...{ slot, express, kind: Number.parseInt(code.slice(0, 4), 16) },
+      secondary: secondary === undefined ? undefined : Number.parseInt(secondary, 16),
+    })),
+  );
+  return stray.map(({ at, bus }) => ({
+    at: `machine.functions.${at}.slot`,
+    text: `no bridge leads to bus ${bus}: give one "secondary": "${bus}", or, if it is a root bus of its own, put a host bridge (class 060000) on it`,
+  }));
 }
 
 /** The way up from a bridge back to itself, as text. */

@@ -1,6 +1,7 @@
 import { compareSlots, parseSlot, type Slot, slotParts } from '../../pci/slot.js';
 import { defaultPolicy } from '../../quiesce/default-policy.js';
 import type { FunctionDescription } from '../description.js';
+import { strayBuses } from '../scenario/root-buses.js';
 import type { SoakCase, SoakJump } from './case.js';
 
 export interface ShrinkOptions {
@@ -20,10 +21,13 @@ export async function shrinkCase(
   from: SoakCase,
   { shows, enough = () => false, tries = 2000 }: ShrinkOptions,
 ): Promise<SoakCase> {
+  const stray = hasStrayBus(from);
   let left = tries;
   let best = from;
   const attempt = async (candidate: SoakCase): Promise<boolean> => {
     if (left <= 0 || enough()) return false;
+    // A host bridge stays with what is on its root bus: a scenario could not say where that bus comes from.
+    if (!stray && hasStrayBus(candidate)) return false;
     left--;
     if (!(await shows(candidate))) return false;
     best = candidate;
@@ -40,6 +44,14 @@ export async function shrinkCase(
     }
   }
   return best;
+}
+
+function hasStrayBus({ machine }: SoakCase): boolean {
+  const functions = machine.functions.map(({ slot, secondary, classCode, express }) => ({
+    ...{ slot, secondary, express },
+    kind: classCode >> 8,
+  }));
+  return strayBuses(functions).length > 0;
 }
 
 /** Takes away many functions at a time, then fewer: most have nothing to do with it. */

@@ -17,6 +17,13 @@ export interface SoakViolation {
   readonly what: readonly string[];
 }
 
+/** By what they show, the number of the first case that does. */
+export interface SoakExamples {
+  /** None for `clean`. */
+  readonly verdicts: Readonly<Record<string, number>>;
+  readonly excuses: Readonly<Record<string, number>>;
+}
+
 /** What a soak has seen so far: enough to go on from. */
 export interface SoakState extends SoakSettings {
   readonly schema: 'shootdown.sim-soak/1';
@@ -34,6 +41,8 @@ export interface SoakState extends SoakSettings {
   /** Jumps up to the first that was not clean, and the first in which memory was hit; `null` if there was none. */
   readonly firstHarm: number | null;
   readonly firstCorruption: number | null;
+  /** Cases to look at. A state of before there were any lacks those that were seen by then. */
+  readonly examples: SoakExamples;
   readonly events: number;
   /** Simulated time in ticks of 0.1 ms. */
   readonly ticks: number;
@@ -56,6 +65,13 @@ export const soakSchema = v.strictObject({
   excuses: v.record(v.string(), count),
   firstHarm: v.nullable(count),
   firstCorruption: v.nullable(count),
+  examples: v.optional(
+    v.strictObject({
+      verdicts: v.record(v.picklist(JUMP_VERDICTS), count),
+      excuses: v.record(v.string(), count),
+    }),
+    { verdicts: {}, excuses: {} },
+  ),
   events: count,
   ticks: count,
   violations: v.strictObject({
@@ -76,6 +92,7 @@ export function newSoak(settings: SoakSettings): SoakState {
     excuses: {},
     firstHarm: null,
     firstCorruption: null,
+    examples: { verdicts: {}, excuses: {} },
     events: 0,
     ticks: 0,
     violations: { count: 0, first: [] },
@@ -130,13 +147,18 @@ function after(state: SoakState, outcome: SoakCaseOutcome, violation: SoakViolat
   const jumps = { ...state.jumps };
   const verdicts = { ...state.verdicts };
   const excuses = { ...state.excuses };
+  const examples = { verdicts: { ...state.examples.verdicts }, excuses: { ...state.examples.excuses } };
   let { firstHarm, firstCorruption } = state;
   outcome.jumps.forEach((jump, at) => {
     jumps.all++;
     jumps[jump.path]++;
     if (at > 0) jumps.chained++;
     verdicts[jump.verdict]++;
-    for (const excuse of jump.excuses) excuses[excuse] = (excuses[excuse] ?? 0) + 1;
+    if (jump.verdict !== 'clean') examples.verdicts[jump.verdict] ??= state.cases;
+    for (const excuse of jump.excuses) {
+      excuses[excuse] = (excuses[excuse] ?? 0) + 1;
+      examples.excuses[excuse] ??= state.cases;
+    }
     if (jump.verdict !== 'clean') firstHarm ??= jumps.all;
     if (jump.verdict === 'corrupted') firstCorruption ??= jumps.all;
   });
@@ -148,7 +170,7 @@ function after(state: SoakState, outcome: SoakCaseOutcome, violation: SoakViolat
   return {
     ...state,
     cases: state.cases + 1,
-    ...{ jumps, verdicts, excuses, firstHarm, firstCorruption, violations },
+    ...{ jumps, verdicts, excuses, firstHarm, firstCorruption, examples, violations },
     events: state.events + outcome.events,
     ticks: state.ticks + outcome.ticks,
   };

@@ -1,0 +1,135 @@
+import { ShootdownError } from '../pci/error.js';
+import { generatorFor } from './checks.js';
+import { type Check, ok, problem, type Said, some, warning } from './doctor-check.js';
+import type { DoctorView } from './doctor-view.js';
+import { compileGateTable } from './gate-table.js';
+import { initramfsFiles } from './initramfs-file.js';
+import { initramfsPaths } from './parts.js';
+import { PLACES_OF } from './places.js';
+import type { Install } from './state.js';
+
+type Hook = NonNullable<Install['parts']['hook']>;
+
+/** The hook that works in the next kernel's initramfs. */
+export const HOOK_CHECKS: readonly Check[] = [
+  { id: 'hook.generator', look: lookAtGenerator },
+  { id: 'hook.initramfs', look: lookAtImages },
+];
+
+const TABLE = 'usr/lib/shootdown/table';
+const GATE = 'usr/lib/shootdown/gate';
+/** What starts it. */
+const STARTS = [
+  'conf/conf.d/shootdown',
+  'usr/lib/dracut/hooks/pre-udev/00-gate-hook.sh',
+  'var/lib/dracut/hooks/pre-udev/00-gate-hook.sh',
+  'lib/dracut/hooks/pre-udev/00-gate-hook.sh',
+];
+
+function lookAtGenerator({ system, install }: DoctorView): readonly Said[] {
+  const hook = install?.parts.hook;
+  if (!hook) return [];
+  try {
+    const now = generatorFor(system, hook.when);
+    if (now === hook.generator) return [ok(`${now} makes the initramfs that the hook goes into`)];
+    return [
+      warning(
+        `the hook was installed for ${hook.generator}, and now ${now} makes the initramfs`,
+        'shootdown install hook',
+      ),
+    ];
+  } catch (error) {
+    if (!(error instanceof ShootdownError)) throw error;
+    return [problem(error.message, `apt install ${hook.generator}`)];
+  }
+}
+
+async function lookAtImages(view: DoctorView): Promise<readonly Said[]> {
+  const hook = view.install?.parts.hook;
+  if (!hook) return [];
+  const said: Said[] = [];
+  for (const version of view.versions)
+    for (const image of imagesOf(view, hook, version))
+      said.push(await lookAtImage(view, hook, version, image));
+  if (said.length === 0)
+    said.push(problem('there is no initramfs that the hook could be in', 'shootdown install hook'));
+  return said;
+}
+
+interface Image {
+  readonly path: string;
+  readonly remake: string;
+  /** It is loaded beside the kernel that waits for a crash. */
+  readonly kdump: boolean;
+}
+
+/** What `install` made with the hook in it, as far as it is there. */
+function imagesOf({ system }: DoctorView, { generator, when }: Hook, version: string): readonly Image[] {
+  const own = initramfsPaths(version).filter((path) => system.exists(path));
+  if (generator === 'dracut')
+    return own.map((path) => ({
+      path,
+      remake: `dracut --force ${path} ${version}`,
+      kdump: when === 'crash',
+    }));
+  const kdump = `${PLACES_OF.kdumpState}/initrd.img-${version}`;
+  return [
+    ...(system.exists(kdump)
+      ? [{ path: kdump, remake: `${PLACES_OF.kdumpHook} ${version}`, kdump: true }]
+      : []),
+    ...(when === 'always'
+      ? own.map((path) => ({ path, remake: `update-initramfs -u -k ${version}`, kdump: false }))
+      : []),
+  ];
+}
+
+async function lookAtImage(view: DoctorView, hook: Hook, version: string, image: Image): Promise<Said> {
+  const { path } = image;
+  const reload = image.kdump && view.isLoaded && version === view.running;
+  const again = `${image.remake}${reload ? ', then kdump-config reload' : ''}`;
+  let files: ReadonlyMap<string, Buffer> | undefined;
+  try {
+    files = await initramfsFiles(view.system, path, [TABLE, GATE, ...STARTS]);
+  } catch (error) {
+    if (!(error instanceof ShootdownError) || error.code !== 'bad-input') throw error;
+    return problem(error.message, again);
+  }
+  const table = files?.get(TABLE);
+  if (!files?.has(GATE) || !table || !STARTS.some((start) => files.has(start)))
+    return problem(`the hook is not in ${path}`, `${again}; what it says tells why`);
+  const differs = await difference(view, hook, table.toString('utf8'));
+  if (differs !== undefined) return warning(`the hook in ${path} ${differs}`, again);
+  if (reload && view.isNewer(path, view.kexecCommandPath))
+    return warning(`${path} is newer than what is loaded of it for a crash`, 'kdump-config reload');
+  return ok(`the hook is in ${path}, with the policy of now`);
+}
+
+/** In what the table of the image is not the one that would be made now; which driver was bound then is left aside. */
+async function difference(view: DoctorView, hook: Hook, text: string): Promise<string | undefined> {
+  const { policy, tool } = view;
+  if (!policy) return undefined;
+  const machine = await view.machineIfSeen();
+  const now = split(compileGateTable(policy, { machine, when: hook.when, tool }).text);
+  const then = split(text);
+  if (then.version !== now.version) return 'has a table of another version';
+  if (then.when !== now.when) return `has "${then.when}", and installed is "${now.when}"`;
+  if (then.policy !== now.policy) return `has another policy than that of now (${policy.name})`;
+  if (then.rules !== now.rules) return 'has other rules than this version makes of the policy';
+  // Without functions it knows nothing of drivers, and takes the safe way.
+  if (!machine || (then.known.length === 0 && now.known.length === 0)) return undefined;
+  const added = now.known.filter((fn) => !then.known.includes(fn));
+  return added.length === 0 ? undefined : `does not know ${some(added)}`;
+}
+
+function split(text: string) {
+  const lines = text.split('\n');
+  const of = (word: string) => lines.filter((line) => line.startsWith(`${word} `));
+  return {
+    version: lines[0] ?? '',
+    when: of('when')[0] ?? '',
+    policy: of('policy')[0] ?? '',
+    rules: ['on-failure', 'rule', 'otherwise'].flatMap(of).join('\n'),
+    /** SLOT VENDOR:DEVICE */
+    known: of('known').map((line) => line.split(' ').slice(1, 3).join(' ')),
+  };
+}

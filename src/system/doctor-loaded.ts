@@ -1,0 +1,127 @@
+import { type Check, note, ok, problem, type Said, warning } from './doctor-check.js';
+import type { DoctorView } from './doctor-view.js';
+import { PLACES_OF } from './places.js';
+import { kernelFiles } from './state.js';
+import { realPath } from './system.js';
+
+const RELOAD = 'kdump-config reload';
+
+/** What waits for a crash, and whether it is what should. */
+export const LOADED_CHECKS: readonly Check[] = [
+  { id: 'kdump.line', look: lookAtLine },
+  { id: 'kdump.loaded', live: true, look: lookWhetherLoaded },
+  { id: 'kdump.kernel', live: true, look: lookAtKernel },
+  { id: 'kdump.words', live: true, look: lookAtWords },
+];
+
+/** The line in the file of kdump-tools, and what is set by hand beside it. */
+function lookAtLine(view: DoctorView): readonly Said[] {
+  if (!view.has('kdump') || !view.hasKdumpTools) return [];
+  const file = PLACES_OF.kdumpDefaults;
+  const { lib, overridden, kernel } = view.settings;
+  if (lib === null)
+    return [
+      problem(
+        `the line of shootdown is not in ${file}: the plain kernel is loaded`,
+        'shootdown install kdump',
+      ),
+    ];
+  if (overridden)
+    return [
+      problem(
+        `KDUMP_KERNEL is set behind the line of shootdown in ${file}`,
+        'take it out, then kdump-config reload',
+      ),
+    ];
+  if (!isByHand(view, kernel)) return [ok(`the line of shootdown is in ${file}`)];
+  return [
+    warning(
+      `KDUMP_KERNEL was set by hand to ${kernel}: shootdown leaves it so, and it is not looked after`,
+      `take it out of ${file}, then ${RELOAD}`,
+    ),
+  ];
+}
+
+/** As `kdump-kernel` decides it. */
+function isByHand({ system, running }: DoctorView, kernel: string): boolean {
+  if (kernel === '' || kernel === `${PLACES_OF.kdumpState}/vmlinuz`) return false;
+  if (!kernel.startsWith('/') || running === undefined) return true;
+  return realPath(system, kernel) !== realPath(system, kernelFiles(running).original);
+}
+
+function lookWhetherLoaded(view: DoctorView): readonly Said[] {
+  if (view.isLoaded) return [ok('a kernel is loaded for a crash')];
+  if (!view.needsKdump && !view.hasKdumpTools) return [];
+  const severe = view.needsKdump ? problem : warning;
+  return [
+    severe(
+      'no kernel is loaded for a crash: no dump would be saved',
+      'kdump-config load, which says why not',
+    ),
+  ];
+}
+
+async function lookAtKernel(view: DoctorView): Promise<readonly Said[]> {
+  if (!view.isLoaded) return [];
+  const kernel = view.loadedKernel;
+  if (kernel === undefined)
+    return [
+      warning(
+        `which kernel is loaded for a crash is not known: ${view.kexecCommandPath} is not there`,
+        view.hasKdumpTools ? RELOAD : 'load it with kdump-tools, or see what loaded it',
+      ),
+    ];
+  const stale = view.isNewer(kernel, view.kexecCommandPath);
+  const late = warning(`${kernel} is newer than what is loaded of it for a crash`, RELOAD);
+  if (!view.has('kdump')) return [stale && isWrapped(view, kernel) ? late : withoutUs(view, kernel)];
+  const wanted = await wantedKernel(view);
+  if (wanted === undefined)
+    return [
+      problem(
+        `the plain kernel is what kdump-tools loads (now loaded: ${kernel}): no wrapped one can be trusted`,
+        `shootdown refresh, then ${RELOAD}`,
+      ),
+    ];
+  if (kernel !== wanted) return [problem(`loaded for a crash is ${kernel}, and not ${wanted}`, RELOAD)];
+  return [stale ? late : ok(`loaded for a crash: ${kernel}`)];
+}
+
+function withoutUs(view: DoctorView, kernel: string): Said {
+  if (isWrapped(view, kernel)) return ok(`loaded for a crash: ${kernel}, which is wrapped`);
+  if (view.has('hook')) return ok(`loaded for a crash: ${kernel}; the hook works in its initramfs`);
+  return warning(
+    `loaded for a crash: ${kernel}, which is not wrapped: what is live at a crash stays live`,
+    'shootdown install kdump, or shootdown install hook',
+  );
+}
+
+function isWrapped(view: DoctorView, kernel: string): boolean {
+  return kernel.startsWith('/') && Boolean(view.image(kernel)?.wrapped);
+}
+
+/** What our line would have kdump-tools load now. Throws `no-permission` for who cannot read kernels. */
+async function wantedKernel(view: DoctorView): Promise<string | undefined> {
+  const { system, running, settings } = view;
+  if (running === undefined || settings.lib === null) return undefined;
+  const { original, wrapped } = kernelFiles(running);
+  for (const path of [original, wrapped]) system.read(path);
+  // As kdump-config would: it only reads.
+  const { status, stdout } = await system.run(`${settings.lib}/kdump-kernel`, [], {
+    timeoutMs: 20_000,
+    env: { SHOOTDOWN_PLAIN: '0' },
+  });
+  return status === 0 ? /^KDUMP_KERNEL=(.+)$/m.exec(stdout)?.[1] : undefined;
+}
+
+/** Words for the stub and for the hook on the capture kernel's command line; the last counts. */
+function lookAtWords(view: DoctorView): readonly Said[] {
+  if (!view.isLoaded || !(view.has('kdump') || view.has('hook'))) return [];
+  const word = [...(view.kexecCommand ?? '').matchAll(/[\s"'=]shootdown=(\w+)/g)].at(-1)?.[1];
+  if (word === undefined) return [];
+  const advice = `take it off KDUMP_CMDLINE_APPEND (${PLACES_OF.kdumpDefaults}) or this kernel's command line, then ${RELOAD}`;
+  if (word === 'off' || word === 'observe')
+    return [
+      warning(`the capture kernel has shootdown=${word} on its command line: nothing is stopped`, advice),
+    ];
+  return [note(`the capture kernel has shootdown=${word} on its command line, which means nothing`, advice)];
+}

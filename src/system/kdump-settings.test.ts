@@ -1,0 +1,39 @@
+import { describe, expect, it } from 'vitest';
+import { parseKdumpSettings } from './kdump-settings.js';
+import { kdumpLine } from './parts.js';
+
+const LINE = kdumpLine('/usr/share/shootdown/integrations/lib');
+
+describe('the settings of kdump-tools', () => {
+  it('are those of a shell, as far as plain assignments go', () => {
+    expect(
+      parseKdumpSettings(
+        '#USE_KDUMP=0\nUSE_KDUMP=1\nKDUMP_KERNEL=/var/lib/kdump/vmlinuz\nKDUMP_COREDIR="/srv/crash/"\nexport NFS=host:/d # x\n',
+      ),
+    ).toEqual({
+      on: true,
+      coredir: '/srv/crash',
+      remote: true,
+      kernel: '/var/lib/kdump/vmlinuz',
+      initrd: '',
+      lib: null,
+      overridden: false,
+    });
+    expect(parseKdumpSettings('')).toMatchObject({ on: false, coredir: '/var/crash', remote: false });
+    expect(parseKdumpSettings("USE_KDUMP='0'\nUSE_KDUMP=1;x\n").on).toBe(true);
+    expect(parseKdumpSettings('USE_KDUMP=1\nUSE_KDUMP=0\n').on).toBe(false);
+  });
+
+  it('tell what is set before our line from what is set behind it', () => {
+    const before = parseKdumpSettings(`KDUMP_KERNEL=/boot/mine\n${LINE}\nUSE_KDUMP=1\n`);
+    expect(before).toMatchObject({
+      kernel: '/boot/mine',
+      lib: '/usr/share/shootdown/integrations/lib',
+      overridden: false,
+      on: true,
+    });
+    const behind = parseKdumpSettings(`${LINE}\nKDUMP_KERNEL=/boot/mine`);
+    expect(behind).toMatchObject({ kernel: '', overridden: true });
+    expect(parseKdumpSettings(`# ${LINE}\n`).lib).toBeNull();
+  });
+});
