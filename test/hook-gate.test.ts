@@ -213,6 +213,19 @@ describe('what the hook leaves', () => {
   });
 });
 
+it('knows a function again only by its ids', () => {
+  const table = tableOf(policyWith({ match: { holds: ['root'] }, action: 'exempt' }));
+  for (const ids of ['8086:10d3', '8086:10d4']) {
+    const known = table.replace(
+      /end (\d+)/,
+      (_, count) => `known ${NIC} ${ids} ,own-0,\nend ${Number(count) + 1}`,
+    );
+    onTree(server(), (_, run) => {
+      expect(run(known).log).toContain(ids === '8086:10d3' ? 'left live: rule own-0' : 'gated by config');
+    });
+  }
+});
+
 describe('when the hook does nothing', () => {
   it.each([
     ['no capture kernel', 'quiet ro root=/dev/vda1'],

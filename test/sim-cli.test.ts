@@ -254,7 +254,10 @@ describe('sim soak', () => {
     expect(part.status).toBe(0);
     const whole = shootdown([...small, '--jumps', '30', '--json']);
     const rest = shootdown([...small, '--jumps', '30', '--state', state, '--json']);
-    expect({ ...json(rest.stdout), seconds: 0 }).toEqual({ ...json(whole.stdout), seconds: 0 });
+    const { jumpsInThisRun } = json(rest.stdout);
+    expect(jumpsInThisRun).toBe(json(whole.stdout).jumps.all - json(part.stdout).jumps.all);
+    const same = { seconds: 0, jumpsInThisRun: 0 };
+    expect({ ...json(rest.stdout), ...same }).toEqual({ ...json(whole.stdout), ...same });
     expect(json(readFileSync(state, 'utf8')).schema).toBe('shootdown.sim-soak/1');
     const other = shootdown(['sim', 'soak', '--functions', '13', '--seed', '3', '--state', state]);
     expect([other.status, other.stderr]).toEqual([64, expect.stringContaining('of another soak')]);
@@ -280,12 +283,16 @@ describe('sim soak', () => {
     expect(stdout.replace(/\s+/g, ' ')).toMatch(/\d+ jumps of \d+ did harm, .* why the exit status is 2\./);
     expect(stdout).not.toContain('No violation');
     expect(status).toBe(2);
+    const again = /^Again: shootdown (.*)$/m.exec(stdout)?.[1]?.split(' ') ?? [];
+    const replayed = shootdown(again);
+    expect(replayed.status).toBe(2);
+    expect(replayed.stdout).toMatch(/corrupted/);
   });
 
   it('refuses a state that no soak can have left, and one that it could not write, before it starts', () => {
     const state = join(folder, 'counts.json');
     const good = json(shootdown([...small, '--jumps', '5', '--state', state, '--json']).stdout);
-    const { seconds: _, smallest: __, ...counts } = good;
+    const { seconds: _, smallest: __, jumpsInThisRun: ___, ...counts } = good;
     const bad = (changes: object) =>
       shootdown([
         ...small,
@@ -299,6 +306,8 @@ describe('sim soak', () => {
       [{ jumps: { ...counts.jumps, all: counts.jumps.all + 1 } }, /crash jumps are not/],
       [{ cases: counts.cases + 1 }, /jumps on \d+ machines/],
       [{ verdicts: { ...counts.verdicts, hung: 7000 } }, /verdicts of/],
+      [{ examples: { verdicts: {}, excuses: { x: 1e6 } } }, /excuses\.x is case 1000000, and only/],
+      [{ examples: { verdicts: { clean: 0 }, excuses: {} } }, /clean is case 0, and no jump showed it/],
       [{ firstHarm: 1e9 }, /firstHarm is jump 1000000000 of/],
       [
         { violations: { count: 0, first: [{ number: 0, jump: 0, what: [] }] } },
@@ -341,5 +350,27 @@ describe('sim soak', () => {
     expect(stdout).toMatch(/^Case 4 of seed 3, \d+ functions: (normal|crash): /);
     const same = shootdown(['sim', 'soak', '--functions', '12', '--replay', '3:4']);
     expect(same.stdout).toBe(stdout);
+  });
+
+  it('says of a case who did harm, and ends with 2 where nothing was done against it', () => {
+    const { status, stdout } = shootdown(['sim', 'soak', '--replay', '5', '--seed', '3', '--policy', 'none']);
+    expect(status).toBe(2);
+    expect(stdout).toMatch(/^Jump 1 of 1, normal path, policy none: corrupted\n/m);
+    expect(stdout).toMatch(/pages? of the next kernel/);
+    expect(stdout).toMatch(/^[0-9a-f]{8} +its \w+ +.* 0000:\S+ +\d+\.\d$/m);
+    expect(stdout).toMatch(/^Again: shootdown sim soak --seed 3 --functions 64 --policy none --replay 5$/m);
+    const { jumps } = json(
+      shootdown(['sim', 'soak', '--replay', '3:5', '--policy', 'none', '--json']).stdout,
+    );
+    expect(jumps[0]).toMatchObject({ verdict: 'corrupted', policy: 'none', violations: [] });
+    expect(jumps[0].corrupted[0].writers[0]).toMatch(/^0000:/);
+  });
+
+  it('names the function for each excuse under ours, and ends with 0', () => {
+    const soak = json(shootdown([...small, '--jumps', '30', '--json']).stdout);
+    const number = Object.values(soak.examples.excuses)[0];
+    const { status, stdout } = shootdown([...small, '--replay', String(number)]);
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/^Not held against ours:\n {2}\S/m);
   });
 });

@@ -86,12 +86,12 @@ describe('a case that shows something', () => {
     const said = soakText(
       { ...newSoak({ seed: 5, functions: 40, policy: 'ours' }), violations: VIOLATION },
       {
-        seconds: 2,
+        ...{ seconds: 2, jumpsInThisRun: 0 },
         smallest: {
           ...{ case: smallest, what: ['something is wrong'], file: null },
           ...{ command: 'shootdown sim soak --replay 1', why: 'it takes 2 jumps' },
         },
-        again: 'shootdown sim soak --replay 1',
+        again: (number) => `shootdown sim soak --replay ${number}`,
       },
       STYLE,
     );
@@ -130,6 +130,11 @@ describe('a case that shows something', () => {
         expect(of.machine.captureDrivers).toEqual(expect.arrayContaining([...captureDrivers]));
         expect(faults).toEqual(of.faults);
         expect({ path, ...of.jumps[0] }).toMatchObject({ ...jump, path });
+        const notPrevented = { ...of, jumps: of.jumps.map((one) => ({ ...one, policy: 'ours' as const })) };
+        const hung = caseScenario(notPrevented, { ...STORY, seen: 'hung' }, 10);
+        expect(parseScenario(JSON.stringify(hung), 'soak.json').expect.ours).toMatchObject({
+          ...{ verdict: 'hung', why: STORY.story },
+        });
         expect(caseScenario(of, STORY, 11)).toBeNull();
         expect(caseScenario({ ...of, jumps: [...of.jumps, ...of.jumps] }, STORY, 10)).toBeNull();
       }),

@@ -73,6 +73,21 @@ describe('a soak', () => {
     }
   });
 
+  it('names the first case for each verdict and excuse, and takes a state that names none', {
+    timeout: 120_000,
+  }, async () => {
+    const state = await play(newSoak(settings('ours', 12)), 60);
+    const harm = Object.entries(state.verdicts).filter(([what, count]) => what !== 'clean' && count > 0);
+    expect(Object.keys(state.examples.verdicts).sort()).toEqual(harm.map(([what]) => what).sort());
+    expect(Object.keys(state.examples.excuses).sort()).toEqual(Object.keys(state.excuses).sort());
+    for (const [excuse, number] of Object.entries(state.examples.excuses)) {
+      const { jumps } = await playCase(drawCase(state, number), { stub: interpretedStub() });
+      expect(jumps.flatMap(({ excuses }) => excuses)).toContain(excuse);
+    }
+    const { examples: _, ...before } = state;
+    expect(parseSoak(JSON.stringify(before), 'state').examples).toEqual({ verdicts: {}, excuses: {} });
+  });
+
   it('says what is wrong with a state that is none', () => {
     const bad = (text: string) => {
       try {

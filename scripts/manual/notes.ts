@@ -81,6 +81,34 @@ export const NOTES: Readonly<Record<string, Notes>> = {
   'shootdown uninstall': {
     examples: [['shootdown uninstall all', 'every file as it was before']],
   },
+  'shootdown hook-table': {
+    description: [
+      'What the hook in an initramfs does with each function that has no driver, as text that a shell can follow. The hooks of initramfs-tools and dracut run it whenever an initramfs is made; by hand it shows what the hook would go by.',
+    ],
+    examples: [
+      ['shootdown hook-table', 'the table for this machine'],
+      [
+        'shootdown hook-table --for any --policy mine.json -o table',
+        'one for machines that are not known yet',
+      ],
+    ],
+    files: [['/var/lib/shootdown/hook.table', 'the last that could be made']],
+  },
+  'shootdown doctor': {
+    description: [
+      'Looks at how kdump, kexec and shootdown are set up on this system, at the machine, and at what the last jump left to read, and says for each thing that is not well what to do. It changes nothing.',
+      'A problem: what was installed does not work, or no dump would be saved. A warning: it works in part, or will not for long. Unknown: it could not be told, often for want of root. A note is not counted as wrong. The names of checks stay the same from version to version.',
+    ],
+    examples: [
+      ['shootdown doctor', 'everything, what is wrong first'],
+      ['shootdown doctor --json --fail-on problem', 'for monitoring: by exit status, and by name'],
+      ['shootdown doctor --root /mnt', 'the files of a system that does not run'],
+    ],
+    files: [
+      ['/var/crash', 'dumps, with the flight records beside them'],
+      ['/etc/shootdown/install.json', 'what was installed'],
+    ],
+  },
   'shootdown sim': {
     examples: [
       ['shootdown sim run bridge-before-child --policy none', 'the dump is saved, the reboot hangs'],

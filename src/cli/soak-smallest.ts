@@ -57,8 +57,8 @@ export async function smallestOf(
   if (scenario === null) return unsaid(whyNoScenario(smallest, timeout));
   const file = `${name}.json`;
   const text = jsonText(scenario);
-  parseScenario(text, file);
   try {
+    parseScenario(text, file);
     writeOutput(file, Buffer.from(text), MODE);
   } catch (error) {
     if (error instanceof ShootdownError) return unsaid(error.message);

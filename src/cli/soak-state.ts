@@ -44,11 +44,14 @@ function stateProblem(state: SoakState): string | null {
     if (count > jumps.all) return `excuses.${what} is ${count}, of ${jumps.all} jumps`;
   for (const [what, jump] of Object.entries({ firstHarm, firstCorruption }))
     if (jump !== null && (jump < 1 || jump > jumps.all)) return `${what} is jump ${jump} of ${jumps.all}`;
-  for (const [kind, seen] of [['verdicts', verdicts], ['excuses', excuses]] as const) {
+  for (const [kind, seen] of [
+    ['verdicts', verdicts],
+    ['excuses', excuses],
+  ] as const) {
     for (const [what, number] of Object.entries(examples[kind])) {
       const name = `examples.${kind}.${what}`;
       if (number >= cases) return `${name} is case ${number}, and only ${cases} were played`;
-      if (!Object.entries(seen).some(([key, count]) => key === what && count > 0))
+      if (what === 'clean' || !Object.entries(seen).some(([key, count]) => key === what && count > 0))
         return `${name} is case ${number}, and no jump showed it`;
     }
   }

@@ -1,13 +1,17 @@
 import { hex } from '../pci/slot.js';
 import { errorEventWords } from '../sim/bus/error-words.js';
 import type { SimEvent } from '../sim/events.js';
-import type { JumpResult } from '../sim/jump/result.js';
+import { interruptWords } from '../sim/interrupts/words.js';
+import type { CorruptedPage, JumpResult } from '../sim/jump/result.js';
 import type { PlayedJump } from '../sim/policies/play.js';
 import { msFromStart, writersOf } from './jump-text.js';
 
 /** A jump as JSON: addresses as hexadecimal text, times in milliseconds from its start. */
 export function jumpJson({ result, records, untrue }: PlayedJump): object {
   const ms = (tick: number | null) => (tick === null ? null : msFromStart(tick, result));
+  const page = ({ address, firstTick, ...rest }: CorruptedPage) => ({
+    ...{ address: hex(address, 16), ...rest, firstMs: ms(firstTick) },
+  });
   return {
     path: result.path,
     verdict: result.verdict,
@@ -21,12 +25,7 @@ export function jumpJson({ result, records, untrue }: PlayedJump): object {
       ...{ slot, writes: count, firstAddress: hex(firstAddress, 16), hit: broke },
     })),
     refused: result.refused,
-    corrupted: result.corrupted.map((page) => ({
-      ...page,
-      address: hex(page.address, 16),
-      firstTick: undefined,
-      firstMs: ms(page.firstTick),
-    })),
+    corrupted: result.corrupted.map(page),
     storms: result.storms.map(({ line, slots, tick }) => ({ line, slots, ms: ms(tick) })),
     lost: result.lost,
     faults: result.faults,
@@ -35,9 +34,11 @@ export function jumpJson({ result, records, untrue }: PlayedJump): object {
     dump: result.dump && {
       pages: result.dump.pages,
       complete: result.dump.complete,
-      torn: result.dump.torn.map(({ address, writers }) => ({ address: hex(address, 16), writers })),
+      target: result.dump.target,
+      problem: result.dump.problem,
+      torn: result.dump.torn.map(page),
     },
-    timeline: result.timeline.map(({ tick, slot, text }) => ({ ms: ms(tick), slot, text })),
+    timeline: result.timeline.map(({ tick, ...entry }) => ({ ms: ms(tick), ...entry })),
     records: records.map(({ place, end, tick, functions }) => ({
       ...{ place, end, ms: ms(tick) },
       functions: functions.map(({ slot, verdict, outcome, reason }) => ({ slot, verdict, outcome, reason })),
@@ -72,8 +73,6 @@ export function eventText(event: SimEvent): string {
     }
     case 'error':
       return `reports ${errorEventWords(event)}`;
-    case 'line-disabled':
-      return `line ${event.line} is given up: nobody cared (${event.slots.join(', ')})`;
     case 'platform-write':
       return `the interrupt controller writes at ${hex(event.address, 8)} (${event.owner ?? 'no memory'})`;
     case 'bound':
@@ -86,6 +85,10 @@ export function eventText(event: SimEvent): string {
       return `the processor is stuck: ${event.on}`;
     case 'stage':
       return event.text;
+    case 'dump':
+      return event.target === null ? event.text : `${event.target}: ${event.text}`;
+    default:
+      return interruptWords(event);
   }
 }
 

@@ -64,6 +64,7 @@ export function whatBroke(result: JumpResult): string {
       `${dump.torn.length} of ${counted(dump.pages, 'page', 'pages')} changed while the dump was saved: it shows no one moment.`,
     );
   }
+  if (dump && dump.problem !== null) parts.push(`There is no dump: ${dump.problem}.`);
   for (const { line, slots } of storms)
     parts.push(`Interrupt line ${line} was given up (nobody cared): ${slots.join(', ')}.`);
   for (const { slot, driver, why } of lost) parts.push(`${slot} is lost to ${driver}: ${why}.`);
@@ -107,10 +108,10 @@ export function milliseconds(tick: number, result: Pick<JumpResult, 'startTick'>
 const ENTRIES_MAX = 60;
 const SLOTS_NAMED = 2;
 
-/** What happened, line by line, condensed to what a person can follow. */
-export function timelineText(result: JumpResult, style: Style): string {
+/** What happened, line by line, condensed to what a person can follow. `all` is the flag that shows the rest. */
+export function timelineText(result: JumpResult, style: Style, all = '--trace'): string {
   const entries = [...condensed(result.timeline), ...wantedEntries(result)];
-  const shown = entries.length <= ENTRIES_MAX ? entries : middleOut(entries);
+  const shown = entries.length <= ENTRIES_MAX ? entries : middleOut(entries, all);
   const rows = shown.map(({ tick, slots, text }) => [
     tick === null ? '' : milliseconds(tick, result),
     named(slots),
@@ -141,7 +142,8 @@ function wantedEntries({ wantedLost, endTick }: JumpResult): Entry[] {
 function condensed(timeline: readonly TimelineEntry[]): Entry[] {
   const entries: (Entry & { readonly slots: Slot[] })[] = [];
   let since = 0;
-  for (const { tick, slot, text } of timeline) {
+  for (const { tick, slot, text: said, times = 1 } of timeline) {
+    const text = times > 1 ? `${said} (${times} times)` : said;
     if (slot === null) since = entries.length;
     const same = entries.slice(since).find((entry) => entry.text === text && entry.slots.length > 0);
     if (slot !== null && same) {
@@ -154,10 +156,10 @@ function condensed(timeline: readonly TimelineEntry[]): Entry[] {
 }
 
 /** The beginning and the end: what is in between can be had with --trace. */
-function middleOut(entries: readonly Entry[]): Entry[] {
+function middleOut(entries: readonly Entry[], all: string): Entry[] {
   const half = ENTRIES_MAX / 2;
   const left = entries.length - 2 * half;
-  const gap: Entry = { tick: null, slots: [], text: `… ${left} more; --trace shows them` };
+  const gap: Entry = { tick: null, slots: [], text: `… ${left} more; ${all} shows them` };
   return [...entries.slice(0, half), gap, ...entries.slice(-half)];
 }
 

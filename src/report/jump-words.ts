@@ -1,10 +1,22 @@
 import type { Slot } from '../pci/slot.js';
 import type { Decider } from '../quiesce/decide.js';
 import type { FunctionResult } from '../quiesce/journal.js';
+import type { JumpResult } from '../sim/jump/result.js';
+import type { Scenario } from '../sim/scenario/scenario.js';
 
 /** A verdict never stands alone where it is not known that all was done. */
 export function verdictRemark(gaps: readonly string[]): string {
   return gaps.length === 0 ? '' : `, but ${gaps.join(', ')}`;
+}
+
+/** What a scenario is about, and whether that is what was played: another path may have been asked for. */
+export function scenarioStory(
+  { story, path }: Pick<Scenario, 'story' | 'path'>,
+  played: Pick<JumpResult, 'path'>,
+): string {
+  return path === played.path
+    ? story
+    : `This is the ${played.path} path. The story of the scenario, which is of the ${path} path: ${story}`;
 }
 
 /** Why a function stays as it is, with the rule that said so. */

@@ -20,33 +20,44 @@ export interface SmallestCase {
 }
 
 export interface SoakSummary {
+  /** Of this run, which may have gone on from another. */
   readonly seconds: number;
+  readonly jumpsInThisRun: number;
   /** Of the first violation. */
   readonly smallest: SmallestCase | null;
-  /** The command that plays it again. */
-  readonly again: string | null;
+  /** The command that plays a case again. */
+  readonly again: (number: number) => string;
 }
 
 /** What a soak came to, for people. */
-export function soakText(state: SoakState, { seconds, smallest, again }: SoakSummary, style: Style): string {
-  const { jumps, verdicts, violations, excuses, policy } = state;
+export function soakText(state: SoakState, summary: SoakSummary, style: Style): string {
+  const { jumps, verdicts, violations, excuses, examples, policy } = state;
   const say = (text: string) => paragraph(text, 0, style);
-  const rate = seconds >= 1 ? `, ${Math.round(jumps.all / seconds)} jumps a second` : '';
   const counts = Object.entries(verdicts)
     .filter(([, count]) => count > 0)
-    .map(([verdict, count]) => [verdict, String(count), `${((100 * count) / jumps.all).toFixed(1)} %`]);
+    .map(([verdict, count]) => [
+      verdict,
+      String(count),
+      `${((100 * count) / jumps.all).toFixed(1)} %`,
+      caseOf(examples.verdicts, verdict),
+    ]);
   const parts = [
     say(
-      `${jumps.all} jumps (${jumps.normal} normal, ${jumps.crash} crash, ${jumps.chained} of them not the first of their machine) on ${state.cases} machines of about ${state.functions} functions, policy ${policy}, seed ${state.seed}: ${seconds.toFixed(1)} s${rate}.`,
+      `${jumps.all} jumps (${jumps.normal} normal, ${jumps.crash} crash, ${jumps.chained} of them not the first of their machine) on ${state.cases} machines of about ${state.functions} functions, policy ${policy}, seed ${state.seed}${timeText(state, summary)}.`,
     ),
-    table([{ title: 'verdict' }, { title: 'jumps' }, { title: '' }], counts, style),
+    table([{ title: 'verdict' }, { title: 'jumps' }, { title: '' }, { title: 'first case' }], counts, style),
   ];
   const told = Object.entries(excuses).map(([excuse, count]) => [
     String(count),
+    caseOf(examples.excuses, excuse),
     excuse in EXCUSES ? EXCUSES[excuse as Excuse] : excuse,
   ]);
   if (told.length > 0) {
-    const columns = [{ title: 'jumps' }, { title: 'why', flexible: 'wrap' as const }];
+    const columns = [
+      { title: 'jumps' },
+      { title: 'first case' },
+      { title: 'why', flexible: 'wrap' as const },
+    ];
     const head = say(
       'In these jumps harm was done that is not held against ours, which did not promise otherwise or could not prevent it (one jump may be in several lines):',
     );
@@ -54,9 +65,35 @@ export function soakText(state: SoakState, { seconds, smallest, again }: SoakSum
   }
   parts.push(outcomeText(state, style));
   for (const violation of violations.first) parts.push(violationText(violation, null));
-  if (smallest) parts.push(smallestText(smallest, style));
-  if (again) parts.push(style.dim(`Again: ${again}`));
+  if (summary.smallest) parts.push(smallestText(summary.smallest, style));
+  const [number, why] = exampleOf(state) ?? [];
+  if (number !== undefined) {
+    const head = `Cases are counted from 0, and one may be several jumps. Case ${number}, ${why}, and what did it:`;
+    parts.push(`${say(head)}\n${style.dim(`Again: ${summary.again(number)}`)}`);
+  }
   return `${parts.join('\n\n')}\n`;
+}
+
+/** A run that went on from another is as fast as its own jumps. */
+function timeText({ jumps }: SoakState, { seconds, jumpsInThisRun }: SoakSummary): string {
+  const rate = seconds >= 1 ? `, ${Math.round(jumpsInThisRun / seconds)} jumps a second` : '';
+  const part = jumpsInThisRun === jumps.all ? '' : `; ${jumpsInThisRun} of them in this run`;
+  return `${part}: ${seconds.toFixed(1)} s${rate}`;
+}
+
+/** A state of an earlier version does not know of all. */
+function caseOf(examples: Readonly<Record<string, number>>, what: string): string {
+  return Object.hasOwn(examples, what) ? String(examples[what]) : '';
+}
+
+/** The case that is most worth a look, and what it shows: a violation, else memory that was hit, else other harm. */
+function exampleOf({ violations, examples }: SoakState): readonly [number: number, why: string] | undefined {
+  const [violation] = violations.first;
+  if (violation) return [violation.number, 'the first violation'];
+  const { corrupted } = examples.verdicts;
+  if (corrupted !== undefined) return [corrupted, 'the first that is corrupted'];
+  const [other] = Object.entries(examples.verdicts).sort(([, a], [, b]) => a - b);
+  return other && [other[1], `the first that is ${other[0]}`];
 }
 
 /** What was found, and so what the exit status is. */
@@ -82,7 +119,7 @@ export function violationText({ number, jump, what }: SoakViolation, again: stri
   const shown = what.slice(0, WHAT_MAX).map((line) => `  ${line}`);
   if (what.length > WHAT_MAX) shown.push(`  and ${what.length - WHAT_MAX} more`);
   return [
-    `violation in case ${number}, jump ${jump}:`,
+    `violation in case ${number}, jump ${jump + 1} of it:`,
     ...shown,
     ...(again ? [`  again: ${again}`] : []),
   ].join('\n');

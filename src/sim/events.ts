@@ -34,6 +34,72 @@ export interface BindProblem {
   readonly why: string;
 }
 
+/** What a line's interrupts do; messages are requests like others. Those that are said to be routine only a trace sees. */
+export type InterruptEvent =
+  /** A function began or ceased to pull its line. Routine. */
+  | (At & { readonly kind: 'intx'; readonly slot: Slot; readonly line: number; readonly asserted: boolean })
+  /** A pin sent an interrupt and set Remote IRR, for these who pull it. Routine if a kernel takes interrupts. */
+  | (At & {
+      readonly kind: 'irq-sent';
+      readonly line: number;
+      readonly slots: readonly Slot[];
+      /** Since the one before was ended and the pin is still pulled. */
+      readonly again: boolean;
+      /** A kernel takes interrupts. */
+      readonly heard: boolean;
+    })
+  /** A pin is pulled and sends nothing, since it waits for the end of an interrupt that no processor has. */
+  | (At & { readonly kind: 'irq-held'; readonly line: number; readonly slots: readonly Slot[] })
+  /** The processor takes a line's interrupt. Routine. */
+  | (At & { readonly kind: 'irq-taken'; readonly line: number })
+  /** The kernel ends what it took: Remote IRR is cleared. So many came in a row. Routine. */
+  | (At & {
+      readonly kind: 'irq-ended';
+      readonly line: number;
+      readonly count: number;
+      readonly handled: boolean;
+    })
+  /** Interrupts are off from now on; these are in service, and these wait to be. Not told if there are none. */
+  | (At & {
+      readonly kind: 'irqs-off';
+      readonly inService: readonly number[];
+      readonly pending: readonly number[];
+    })
+  /** A kernel masked or unmasked a line for somebody. */
+  | (At & {
+      readonly kind: 'pin';
+      readonly line: number;
+      readonly masked: boolean;
+      readonly for: Slot | 'timer';
+      readonly by: Writer;
+      readonly remoteIrr: boolean;
+    })
+  /** A kernel masked all pins, and ended them if `ended`; Remote IRR of these had been set. */
+  | (At & {
+      readonly kind: 'pins-masked';
+      readonly by: Writer;
+      readonly ended: boolean;
+      readonly remoteIrr: readonly number[];
+    })
+  /** `disable_irq_nosync` for a function: of its line, a message's vector (its slot), which others may share. */
+  | (At & {
+      readonly kind: 'irq-disabled';
+      readonly slot: Slot;
+      readonly irq: number | Slot;
+      readonly sharers: readonly (Slot | 'timer')[];
+    })
+  /** `end` for a function's interrupt, and the line that this ended; `null` for none. */
+  | (At & {
+      readonly kind: 'end-called';
+      readonly slot: Slot;
+      readonly irq: number | Slot;
+      readonly ended: number | null;
+      /** Of its own line, afterwards. */
+      readonly remoteIrr: boolean;
+    })
+  /** The line was given up: nobody cared. */
+  | (At & { readonly kind: 'line-disabled'; readonly line: number; readonly slots: readonly Slot[] });
+
 /** Something that happened in the machine, for those who watch it from outside. */
 export type SimEvent =
   | DmaEvent
@@ -76,8 +142,7 @@ export type SimEvent =
         | 'completion-timeout';
       readonly reaction: 'nothing' | 'logged' | 'nmi' | 'hang';
     })
-  /** The interrupt line was given up: nobody cared. */
-  | (At & { readonly kind: 'line-disabled'; readonly line: number; readonly slots: readonly Slot[] })
+  | InterruptEvent
   /** The interrupt controller itself wrote to memory. */
   | (At & { readonly kind: 'platform-write'; readonly address: number; readonly owner: Owner | null })
   /** A driver was bound, or could not be. */
@@ -90,6 +155,8 @@ export type SimEvent =
     })
   /** A device of the kernel's was served: data or an interrupt of it arrived. Told once a function and kernel. */
   | (At & { readonly kind: 'served'; readonly slot: Slot })
+  /** What becomes of the dump; `target` is the function that it is saved to, if that is known. */
+  | (At & { readonly kind: 'dump'; readonly target: Slot | null; readonly text: string })
   /** The processor stopped. */
   | (At & { readonly kind: 'hung'; readonly on: string; readonly slots: readonly string[] })
   | (At & { readonly kind: 'stage'; readonly text: string });

@@ -75,6 +75,8 @@ export class SimMachine {
   readonly #observers = new Set<Observer>();
   #accesses = 0;
   #beforehand = false;
+  /** Those who want what is routine, too. */
+  #tracers = 0;
   /** Events that had happened when the event loop had its last turn. */
   #turnAt = 0;
 
@@ -180,10 +182,18 @@ export class SimMachine {
     return [...this.functions.values()].filter((fn) => fn.alive && fn.device?.busy).map((fn) => fn.slot);
   }
 
-  /** Watches from outside; returns how to stop watching. */
-  observe(observer: Observer): () => void {
+  /** Watches from outside; returns how to stop watching. `routine`: with events that are told only to who asks. */
+  observe(observer: Observer, { routine = false }: { readonly routine?: boolean } = {}): () => void {
     this.#observers.add(observer);
-    return () => this.#observers.delete(observer);
+    if (routine) this.#tracers++;
+    return () => {
+      if (this.#observers.delete(observer) && routine) this.#tracers--;
+    };
+  }
+
+  /** Somebody wants what is routine, too: the interrupts of devices that are at work. */
+  get traced(): boolean {
+    return this.#tracers > 0;
   }
 
   emit(event: SimEvent): void {

@@ -99,7 +99,7 @@ function lookAtProgram({ system, changes, settings }: DoctorView): readonly Said
   const files = (changes?.entries ?? []).filter((entry) => entry.kind === 'file' && !entry.generated);
   const texts = files.map((entry) => (entry.kind === 'file' ? (readTextOf(system, entry.path) ?? '') : ''));
   const called = new Set<string>(settings.lib === null ? [] : [`${settings.lib}/kdump-kernel`]);
-  for (const text of texts) {
+  for (const text of texts.map((all) => all.replaceAll(/^\s*#.*$/gm, ''))) {
     for (const [path = '', folder] of text.matchAll(SCRIPT))
       if (folder !== '/usr/lib/shootdown') called.add(path);
     for (const [, line = ''] of text.matchAll(PROGRAM))

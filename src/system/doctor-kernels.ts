@@ -29,10 +29,13 @@ async function ofEach(
 
 /** What makes the plain kernel be loaded instead comes first; what has only changed since, after it. */
 async function lookAtWrapped(view: DoctorView, version: string): Promise<readonly Said[]> {
+  const files = kernelFiles(version);
+  if (!view.system.live && !view.system.exists(files.wrapped))
+    return [note(`${files.wrapped} is made when this system boots`)];
   const broken = brokenness(view, version);
   const again = `${REFRESH}${view.has('kdump') ? ', then kdump-config reload' : ''}`;
   if (broken !== undefined) return [problem(`${broken}: the plain kernel is loaded instead`, again)];
-  const { wrapped } = kernelFiles(version);
+  const { wrapped } = files;
   const info = view.image(wrapped)?.wrapped;
   if (!info) return [problem(`${wrapped} has no stub in it`, again)];
   if (!info.table || info.problems.length > 0)

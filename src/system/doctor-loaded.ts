@@ -89,10 +89,10 @@ async function lookAtKernel(view: DoctorView): Promise<readonly Said[]> {
 function withoutUs(view: DoctorView, kernel: string): Said {
   if (isWrapped(view, kernel)) return ok(`loaded for a crash: ${kernel}, which is wrapped`);
   if (view.has('hook')) return ok(`loaded for a crash: ${kernel}; the hook works in its initramfs`);
-  return warning(
-    `loaded for a crash: ${kernel}, which is not wrapped: what is live at a crash stays live`,
-    'shootdown install kdump, or shootdown install hook',
-  );
+  const text = `loaded for a crash: ${kernel}, which is not wrapped: what is live at a crash stays live`;
+  const advice = 'shootdown install kdump, or shootdown install hook';
+  // Who installed another part may have meant it.
+  return view.install ? note(text, advice) : warning(text, advice);
 }
 
 function isWrapped(view: DoctorView, kernel: string): boolean {

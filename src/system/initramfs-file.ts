@@ -30,13 +30,14 @@ export async function initramfsFiles(
   const image = system.read(path);
   if (!image) return undefined;
   const found = new Map<string, Buffer>();
-  const at = takeArchives(image, 0, wanted, found);
-  if (at < image.length) takeArchives(await unpacked(system, path, image, at), 0, wanted, found);
+  const at = takeArchives(path, image, 0, wanted, found);
+  if (at < image.length) takeArchives(path, await unpacked(system, path, image, at), 0, wanted, found);
   return found;
 }
 
 /** Notes wanted files of plain archives from `at` on, and returns where something else begins. */
 function takeArchives(
+  path: string,
   bytes: Buffer,
   at: number,
   wanted: readonly string[],
@@ -45,14 +46,14 @@ function takeArchives(
   let here = at;
   for (;;) {
     while (here < bytes.length && bytes[here] === 0) here++;
-    if (here + HEADER_BYTES > bytes.length || !/^07070[12]$/.test(bytes.toString('latin1', here, here + 6)))
-      return here;
+    if (!/^07070[12]/.test(bytes.toString('latin1', here, here + 6))) return here;
     // Headers, names and contents begin at multiples of 4.
     const size = field(bytes, here, 6);
     const nameBytes = field(bytes, here, 11);
     const name = bytes.toString('utf8', here + HEADER_BYTES, here + HEADER_BYTES + nameBytes - 1);
     const data = align(here + HEADER_BYTES + nameBytes);
-    if (!(nameBytes > 0) || !(size >= 0) || data + size > bytes.length) return bytes.length;
+    if (!(nameBytes > 0) || !(size >= 0) || data + size > bytes.length)
+      throw new ShootdownError('bad-input', `${path} is damaged: it ends within an archive`);
     const plain = name.replace(/^\.?\/+/, '');
     if (wanted.includes(plain)) found.set(plain, bytes.subarray(data, data + size));
     here = align(data + size);

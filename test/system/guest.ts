@@ -69,8 +69,11 @@ export class SystemGuest {
     await this.must(requestsScript('/sys/block/sda/stat'), LOAD_TIMEOUT_MS);
   }
 
-  /** Crashes the kernel and waits for the machine's end, that is for kdump-tools to have restarted it. */
-  async crash(): Promise<CrashSeen> {
+  /**
+   * Crashes the kernel and waits for the machine's end, that is for kdump-tools to have restarted it. What is sent
+   * later on (`stray.later`) is sent once the console says `settled`: default when the initramfs begins.
+   */
+  async crash(settled: RegExp = INIT): Promise<CrashSeen> {
     const { lab } = this;
     const from = lab.console.text.length;
     await this.must('sync');
@@ -78,7 +81,7 @@ export class SystemGuest {
     lab.send(CRASH);
     const first = await this.#seen(/Linux version/, from, FIRST_LINE_TIMEOUT_MS);
     await this.#master.after();
-    const init = await this.#seen(INIT, first, INIT_TIMEOUT_MS);
+    const init = await this.#seen(settled, first, INIT_TIMEOUT_MS);
     await this.#master.ready();
     const stray = await this.#master.judge();
     await this.#seen(/reboot: (machine restart|Power down)/, init, END_TIMEOUT_MS).catch((error: unknown) => {

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { systemClock as clock } from '../../src/host/clock.js';
 import { Closing } from '../../src/lab/closing.js';
@@ -11,6 +11,7 @@ import { openFrameSource } from '../../src/lab/qemu-net.js';
 import { RunFolder } from '../../src/lab/run-folder.js';
 import { GUEST_MAC, NETDEV } from '../../src/lab/scenario.js';
 import type { Store } from '../../src/lab/store.js';
+import { espArguments, ovmfArguments } from '../support/ovmf.js';
 import { ROOT_LABEL } from './bootstrap.js';
 import { Disk } from './disk.js';
 import { SystemGuest } from './guest.js';
@@ -35,11 +36,15 @@ export interface BootOptions {
   readonly devices?: readonly DeviceDescription[];
   /** Further arguments for QEMU. */
   readonly qemu?: readonly string[];
+  /** UEFI firmware with Secure Boot and the snakeoil key finds the kernel, which must be signed with it. */
+  readonly secureBoot?: boolean;
 }
 
 export const FILES_FOLDER = '/run/files';
 const FILES_LABEL = 'files';
 const MEMORY_MIB = 1024;
+/** Firmware leaves holes in it. */
+const SECURE_BOOT_MEMORY_MIB = 2048;
 const BOOT_TIMEOUT_MS = 900_000;
 
 /** The NIC is below a PCIe root port, like those of a server. */
@@ -70,7 +75,8 @@ export class SystemMachine {
 
   /** Starts it until its command line answers. The guest before must have ended. */
   async boot(options: BootOptions = {}): Promise<SystemGuest> {
-    const { devices = BUSY_NIC, cmdline = '', qemu = [], files } = options;
+    const { devices = BUSY_NIC, cmdline = '', qemu = [], files, secureBoot = false } = options;
+    const memoryMiB = secureBoot ? SECURE_BOOT_MEMORY_MIB : MEMORY_MIB;
     const boot = await this.#kernel(options.release);
     const number = ++this.#boots;
     const disks = [
@@ -91,14 +97,14 @@ export class SystemMachine {
     const guest = await Guest.boot({
       machine: {
         chipset: 'q35',
-        memoryMiB: MEMORY_MIB,
+        memoryMiB,
         devices,
         netdevs: [source.options],
         traces: ['pci_cfg_write'],
         extra: disks,
       },
-      qemu,
-      boot: { ...boot, cmdline: words.join(' ').trim() },
+      qemu: [...(secureBoot ? await this.#firmware(boot, words.join(' ').trim()) : []), ...qemu],
+      boot: secureBoot ? null : { ...boot, cmdline: words.join(' ').trim() },
       onConsole: (text) => this.folder.append(`console-${number}.txt`, text),
       trace: join(this.folder.path, `trace-${number}`),
       clock,
@@ -107,7 +113,7 @@ export class SystemMachine {
     this.#closing.add(() => guest.stop());
     const master = openMaster(
       { kind: 'frames' },
-      { source, seed: randomBytes(12), clock, memoryMiB: MEMORY_MIB },
+      { source, seed: randomBytes(12), clock, memoryMiB },
     );
     this.#closing.add(() => master.close());
     const system = new SystemGuest(guest, master);
@@ -138,6 +144,17 @@ mount -o ro LABEL=${FILES_LABEL} ${FILES_FOLDER}`);
       return join(this.#scratch, name);
     };
     return { kernel: await copy(`vmlinuz-${release}`), initramfs: await copy(`initrd.img-${release}`) };
+  }
+
+  /** On the disk that firmware boots from, there are the kernel and its initramfs alone: no boot loader. */
+  async #firmware(boot: { kernel: string; initramfs: string }, cmdline: string): Promise<string[]> {
+    const esp = join(this.#scratch, 'esp');
+    await mkdir(esp, { recursive: true });
+    await rename(boot.kernel, join(esp, 'vmlinuz.efi'));
+    await rename(boot.initramfs, join(esp, 'initrd.img'));
+    const entry = { path: '\\vmlinuz.efi', cmdline: `initrd=\\initrd.img ${cmdline}` };
+    const variables = join(this.#scratch, 'variables');
+    return [...ovmfArguments({ variables, secure: true, entry }), ...espArguments(esp)];
   }
 
   /** Releases of the kernels in /boot, the newest last. */

@@ -4,8 +4,9 @@ import { ShootdownError } from '../../pci/error.js';
 import { type Decider, decider } from '../../quiesce/decide.js';
 import type { Place } from '../../quiesce/policy.js';
 import { eventJson, eventText, jumpJson } from '../../report/jump-json.js';
+import { pagesText } from '../../report/jump-pages.js';
 import { milliseconds, recordText, timelineText, whatBroke } from '../../report/jump-text.js';
-import { verdictRemark } from '../../report/jump-words.js';
+import { scenarioStory, verdictRemark } from '../../report/jump-words.js';
 import { shellWord } from '../../report/shell-word.js';
 import { coloredVerdict, paragraph, type Style, table } from '../../report/table.js';
 import { judgeOurs } from '../../sim/checkers/violations.js';
@@ -13,7 +14,7 @@ import type { SimEvent } from '../../sim/events.js';
 import { SimMachine } from '../../sim/machine.js';
 import { jumpPolicy, OURS } from '../../sim/policies/index.js';
 import type { PolicyName } from '../../sim/policies/names.js';
-import { recordGaps } from '../../sim/policies/record-gaps.js';
+import { recordGaps, whyNoRecord } from '../../sim/policies/record-gaps.js';
 import { runScenario, type ScenarioRun } from '../../sim/scenario/run.js';
 import { type Scenario, scenarioPolicy } from '../../sim/scenario/scenario.js';
 import { EXIT, type ExitStatus } from '../exit.js';
@@ -155,16 +156,19 @@ function runText(
   const hazards = scenario.hazards.length > 0 ? ` (${scenario.hazards.join(', ')})` : '';
   const parts = [
     `${style.bold(scenario.name)}${hazards}, ${result.path} path, policy ${policy}: ${verdictText(played, style)}`,
-    say(scenario.story),
+    say(scenarioStory(scenario, result)),
     say(`Policy ${policy}: ${jumpPolicy(policy).title}.`),
     say(whatBroke(result)),
   ];
   if (expected?.why) parts.push(say(expected.why));
   if (decide)
     for (const record of records) parts.push(recordText(record, result, decide(record.place), style));
-  if (OURS.has(policy) && records.length === 0) parts.push(say('Ours left no record.'));
+  const noRecord = whyNoRecord(played);
+  if (noRecord !== null) parts.push(say(noRecord));
   for (const what of played.heldAgainstOurs) parts.push(say(`HELD AGAINST OURS: ${what}`));
   for (const what of unmet) parts.push(say(`NOT AS EXPECTED: ${what}`));
+  const pages = pagesText(result, style);
+  if (pages !== null) parts.push('', pages);
   parts.push('', options.trace ? traceText(events, played, style) : timelineText(result, style), '');
   const again = [`shootdown sim run ${shellWord(given)}`, `--policy ${policy}`, `--seed ${seed}`];
   if (options.path !== undefined) again.push(`--path ${options.path}`);
@@ -180,8 +184,7 @@ async function deciderOf({ scenario, seed }: ScenarioRun): Promise<(place: Place
 }
 
 function traceText(events: readonly SimEvent[], { result }: ScenarioRun, style: Style): string {
-  const rows = events
-    .filter(({ tick }) => tick >= result.startTick)
+  const rows = traceOf(events, result)
     .map((event) => [
       milliseconds(event.tick, result),
       'slot' in event ? event.slot : '',
@@ -192,9 +195,17 @@ function traceText(events: readonly SimEvent[], { result }: ScenarioRun, style: 
   return table([...columns, { title: '', flexible: 'wrap' }], rows, style);
 }
 
+/** What belongs to the jump: neither what was before it nor the boot after a reboot. */
+function traceOf(
+  events: readonly SimEvent[],
+  { startTick, endTick }: ScenarioRun['result'],
+): readonly SimEvent[] {
+  return events.filter(({ tick }) => tick >= startTick && tick <= endTick);
+}
+
 function runJson(played: JudgedRun, events: readonly SimEvent[] | null): object {
   const { scenario, policy, seed, expected, unmet, result } = played;
-  const trace = events?.filter(({ tick }) => tick >= result.startTick);
+  const trace = events && traceOf(events, result);
   return {
     scenario: scenario.name,
     title: scenario.title,

@@ -1,18 +1,15 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { systemClock } from '../../host/clock.js';
 import { ShootdownError } from '../../pci/error.js';
-import { counted, verdictRemark } from '../../report/jump-words.js';
-import { smallestText, soakText, violationText } from '../../report/soak-text.js';
-import { paragraph } from '../../report/table.js';
-import { recordGaps } from '../../sim/policies/record-gaps.js';
-import { drawCase, type SoakSettings } from '../../sim/soak/case.js';
-import { playCase } from '../../sim/soak/play.js';
-import { type SoakState, type SoakViolation, soak } from '../../sim/soak/soak.js';
+import { soakText, violationText } from '../../report/soak-text.js';
+import type { SoakSettings } from '../../sim/soak/case.js';
+import { type SoakState, soak } from '../../sim/soak/soak.js';
 import { EXIT, type ExitStatus } from '../exit.js';
 import type { Io, Run } from '../io.js';
 import { choice, jsonText, wholeNumber } from '../options.js';
 import { SEED_MAX, seedOption, turn } from '../sim-options.js';
 import { interpretedStub } from '../sim-stub.js';
+import { type CaseToReplay, replay, replayCommand } from '../soak-replay.js';
 import { smallestOf } from '../soak-smallest.js';
 import { openState, saveState } from '../soak-state.js';
 
@@ -41,7 +38,7 @@ export function simSoakCommand(sim: Command, run: Run): void {
     .option('--state <file>', 'where it writes down how far it is, and goes on from if it is there', fileName)
     .option(
       '--replay <case>',
-      'one case again, and the smallest machine that still shows what is wrong: its number with --seed, or SEED:NUMBER',
+      'one case again: who did harm in each jump, and the smallest machine that still shows a violation; its number (from 0) with --seed, or SEED:NUMBER',
       caseToReplay,
     )
     .option('--json', 'print one JSON object');
@@ -64,12 +61,6 @@ function fileName(text: string): string {
   return text;
 }
 
-/** A case by its number, and the seed that drew it where that was said. */
-interface CaseToReplay {
-  readonly seed: number | null;
-  readonly number: number;
-}
-
 function caseToReplay(text: string): CaseToReplay {
   const [number = '', seed] = text.split(':', 2).reverse();
   return {
@@ -81,6 +72,8 @@ function caseToReplay(text: string): CaseToReplay {
 async function runSoak(options: SoakOptions, io: Io): Promise<ExitStatus> {
   const { state: file } = options;
   let state = openState(file, options);
+  const before = state.jumps.all;
+  const again = (number: number) => replayCommand(options, number);
   const start = systemClock.now();
   const until = options.minutes === undefined ? Number.POSITIVE_INFINITY : start + options.minutes * 60_000;
   let [saved, said] = [start, start];
@@ -103,7 +96,7 @@ async function runSoak(options: SoakOptions, io: Io): Promise<ExitStatus> {
     if (file !== undefined) saveState(file, state);
     for await (const next of soak(state, interpretedStub(), io.signal)) {
       state = next.state;
-      if (next.violation) io.err(`${violationText(next.violation, commandOf(options, next.violation))}\n`);
+      if (next.violation) io.err(`${violationText(next.violation, again(next.violation.number))}\n`);
       const now = systemClock.now();
       if (now - said >= SAY_EVERY_MS) {
         said = now;
@@ -120,13 +113,13 @@ async function runSoak(options: SoakOptions, io: Io): Promise<ExitStatus> {
   }
   const seconds = (systemClock.now() - start) / 1000;
   const [first] = state.violations.first;
-  const again = first ? commandOf(options, first) : null;
   const smallest =
-    first && again && !io.signal.aborted
-      ? await smallestOf(first.number, options, { stub: interpretedStub() }, io, again)
+    first && !io.signal.aborted
+      ? await smallestOf(first.number, options, { stub: interpretedStub() }, io, again(first.number))
       : null;
-  if (options.json) io.out(jsonText({ ...state, seconds: Math.round(seconds), smallest }));
-  else io.out(soakText(state, { seconds, smallest, again }, io.style));
+  const jumpsInThisRun = state.jumps.all - before;
+  if (options.json) io.out(jsonText({ ...state, seconds: Math.round(seconds), jumpsInThisRun, smallest }));
+  else io.out(soakText(state, { seconds, jumpsInThisRun, smallest, again }, io.style));
   if (unsaved !== null) throw unsaved;
   if (io.signal.aborted) {
     const how = file === undefined ? 'with --state FILE it could go on' : 'the same command goes on';
@@ -139,51 +132,4 @@ async function runSoak(options: SoakOptions, io: Io): Promise<ExitStatus> {
 /** Under none, harm is what it is there to find. */
 function hasFindings({ policy, violations, firstHarm }: SoakState): boolean {
   return violations.count > 0 || (policy === 'none' && firstHarm !== null);
-}
-
-/** The command that plays a case again. */
-function commandOf(
-  { seed, functions, policy }: SoakSettings,
-  { number }: Pick<SoakViolation, 'number'>,
-): string {
-  return `shootdown sim soak --seed ${seed} --functions ${functions} --policy ${policy} --replay ${number}`;
-}
-
-async function replay(
-  { seed: ofCase, number }: CaseToReplay,
-  options: SoakOptions,
-  seedGiven: boolean,
-  io: Io,
-): Promise<ExitStatus> {
-  const { state, minutes } = options;
-  for (const [flag, value] of Object.entries({ '--state': state, '--minutes': minutes }))
-    if (value !== undefined)
-      throw new ShootdownError('usage', `${flag} is for a soak, and --replay plays one case: leave one out`);
-  if (seedGiven && ofCase !== null && ofCase !== options.seed) {
-    const message = `--replay ${ofCase}:${number} and --seed ${options.seed} name two seeds: give one of them`;
-    throw new ShootdownError('usage', message);
-  }
-  const { functions, policy } = options;
-  const settings: SoakSettings = { seed: ofCase ?? options.seed, functions, policy };
-  const drawn = drawCase(settings, number);
-  const gaps: string[] = [];
-  const { jumps } = await playCase(drawn, {
-    stub: interpretedStub(),
-    onJump: (played) => gaps.push(verdictRemark(recordGaps(played))),
-  });
-  const jump = jumps.findIndex(({ violations }) => violations.length > 0);
-  const violation = jump < 0 ? null : { number, jump, what: [...(jumps[jump]?.violations ?? [])] };
-  const again = commandOf(settings, { number });
-  const smallest =
-    violation === null ? null : await smallestOf(number, settings, { stub: interpretedStub() }, io, again);
-  if (options.json) {
-    io.out(jsonText({ schema: 'shootdown.sim-replay/1', number, case: drawn, jumps, violation, smallest }));
-  } else {
-    const verdicts = jumps.map(({ path, verdict }, at) => `${path}: ${verdict}${gaps[at] ?? ''}`).join(', ');
-    const of = counted(drawn.machine.functions.length, 'function', 'functions');
-    io.out(`${paragraph(`Case ${number} of seed ${settings.seed}, ${of}: ${verdicts}`, 0, io.style)}\n`);
-    if (violation) io.out(`${violationText(violation, again)}\n`);
-    if (smallest) io.out(`${smallestText(smallest, io.style)}\n`);
-  }
-  return violation === null ? EXIT.clean : EXIT.findings;
 }

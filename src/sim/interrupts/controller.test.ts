@@ -10,7 +10,7 @@ const at = (line: number) => ({ description: { line } }) as unknown as SimFuncti
 function controller(bootLine: number | null = null) {
   const wires = new Wires();
   const sent: number[] = [];
-  const pins = new Controller(wires, bootLine, (line) => sent.push(line));
+  const pins = new Controller({ wires, bootLine, send: (line) => sent.push(line) });
   const pull = (fn: SimFunction, on: boolean) => {
     wires.set(fn, on);
     pins.changed(fn.description.line ?? 0);

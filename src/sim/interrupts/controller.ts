@@ -1,6 +1,16 @@
 import type { SimFunction } from '../functions/function.js';
 import type { Wires } from './wires.js';
 
+export interface ControllerParts {
+  readonly wires: Wires;
+  /** Where interrupts of masked pins come out, or `null` (chipset boot interrupts). */
+  readonly bootLine: number | null;
+  /** `again`: the one before was ended, and the pin is still pulled. */
+  readonly send: (line: number, again: boolean) => void;
+  /** The level of an unmasked pin may have changed, and Remote IRR keeps it from sending. */
+  readonly held?: (line: number) => void;
+}
+
 interface Pin {
   masked: boolean;
   /** A level interrupt was sent and its end has not come back: none is sent until then. */
@@ -17,14 +27,15 @@ interface Pin {
 export class Controller {
   readonly #wires: Wires;
   readonly #bootLine: number | null;
-  readonly #send: (line: number) => void;
+  readonly #send: ControllerParts['send'];
+  readonly #held: ControllerParts['held'];
   readonly #pins = new Map<number, Pin>();
 
-  /** `bootLine`: where interrupts of masked pins come out, or `null` (chipset boot interrupts). */
-  constructor(wires: Wires, bootLine: number | null, send: (line: number) => void) {
+  constructor({ wires, bootLine, send, held }: ControllerParts) {
     this.#wires = wires;
     this.#bootLine = bootLine;
     this.#send = send;
+    this.#held = held;
   }
 
   masked(line: number): boolean {
@@ -47,20 +58,30 @@ export class Controller {
 
   /** The level of a wire may have changed. */
   changed(line: number): void {
+    this.#changed(line, false);
+  }
+
+  #changed(line: number, again: boolean): void {
     const pin = this.#pin(line);
     if (pin.masked) {
       if (line !== this.#bootLine) this.#bootLineChanged();
       return;
     }
-    if (pin.remoteIrr || this.pulled(line).length === 0) return;
+    if (pin.remoteIrr) {
+      this.#held?.(line);
+      return;
+    }
+    if (this.pulled(line).length === 0) return;
     pin.remoteIrr = true;
-    this.#send(line);
+    this.#send(line, again);
   }
 
   /** The end-of-interrupt for a line has arrived. */
   end(line: number): void {
-    this.#pin(line).remoteIrr = false;
-    this.changed(line);
+    const pin = this.#pin(line);
+    const again = pin.remoteIrr;
+    pin.remoteIrr = false;
+    this.#changed(line, again);
   }
 
   /** All pins masked, as any kernel does on its way out and in; what is in flight stays so. */

@@ -1,4 +1,5 @@
 import type { SimFunction } from '../functions/function.js';
+import type { Slot } from '../../pci/slot.js';
 import type { Kernel } from '../kernel/kernel.js';
 import type { SimMachine } from '../machine.js';
 import { addressOf, PAGE_BYTES } from '../memory/memory.js';
@@ -34,15 +35,20 @@ export class Interrupts {
   /** Functions whose interrupt has not been served. */
   readonly #waiting = new Set<SimFunction>();
   #pendings = 0;
+  /** When the last interrupts end that came without pause. */
+  #stormEnd = Number.NEGATIVE_INFINITY;
 
   constructor(machine: SimMachine) {
     this.#machine = machine;
   }
 
   get controller(): Controller {
-    this.#controller ??= new Controller(this.wires, this.#machine.rules.bootInterruptLine, (line) =>
-      this.#accept(line),
-    );
+    this.#controller ??= new Controller({
+      wires: this.wires,
+      bootLine: this.#machine.rules.bootInterruptLine,
+      send: (line, again) => this.#sent(line, again),
+      held: (line) => this.#heldBack(line),
+    });
     return this.#controller;
   }
 
@@ -54,13 +60,30 @@ export class Interrupts {
   /** Interrupts go to this kernel from now on, or to nobody. What was latched meanwhile arrives at once. */
   attach(kernel: Kernel | null): void {
     this.#kernel = kernel;
-    if (!kernel) return;
+    if (!kernel) {
+      this.#off();
+      return;
+    }
     this.unclaimed = 0;
     this.nobodyCared.reset();
     const latched = [...this.#latched];
     this.#latched.clear();
     for (const fn of latched) this.#take(kernel, fn, 1);
     for (const line of [...this.localApic.pending]) this.#accept(line);
+  }
+
+  /** What a kernel does to all pins, the last thing on its way out and the first on its way in. */
+  silence({ habits, by }: Kernel): void {
+    const remoteIrr = this.controller.unended();
+    const ended = habits.endsPins;
+    if (ended) this.controller.clear();
+    else this.controller.maskAll();
+    this.#machine.emit({ kind: 'pins-masked', tick: this.#machine.now, by, ended, remoteIrr });
+  }
+
+  /** Since then level interrupts came without pause for a while, and the processor did nothing else. */
+  stormedSince(tick: number): boolean {
+    return this.#stormEnd > tick;
   }
 
   /** A device has something to say, `count` times: by message, or by pulling its wire. */
@@ -90,16 +113,21 @@ export class Interrupts {
   }
 
   wireChanged(fn: SimFunction): void {
-    const line = fn.description.line;
-    if (line !== undefined && this.wires.set(fn, fn.assertsIntx)) this.controller.changed(line);
+    const { line } = fn.description;
+    const asserted = fn.assertsIntx;
+    if (line === undefined || !this.wires.set(fn, asserted)) return;
+    const { traced, now: tick } = this.#machine;
+    if (traced) this.#machine.emit({ kind: 'intx', tick, slot: fn.slot, line, asserted });
+    this.controller.changed(line);
   }
 
   /**
    * A write to the EOI register of a processor; the devices' interrupts all go to processor 0. An x86 one tells the
-   * IO-APIC which interrupt that ended; a local SAPIC keeps it to itself.
+   * IO-APIC which interrupt that ended; a local SAPIC keeps it to itself. `told` hears of the line before the pins do.
    */
-  endOfInterrupt(cpu: number): number | null {
+  endOfInterrupt(cpu: number, told: (line: number | null) => void = () => {}): number | null {
     const line = cpu === 0 ? this.localApic.end() : null;
+    told(line);
     if (line !== null && this.#machine.rules.interruptController === 'io-apic') this.controller.end(line);
     return line;
   }
@@ -110,6 +138,33 @@ export class Interrupts {
     return !this.controller.masked(timerLine) && (cpu === 0 || !legacyInterruptsToBootCpuOnly);
   }
 
+  /** Nobody takes interrupts from now on, and nobody ends those that were taken. */
+  #off(): void {
+    const { inService } = this.localApic;
+    const pending = [...this.localApic.pending];
+    if (inService.length + pending.length === 0) return;
+    this.#machine.emit({ kind: 'irqs-off', tick: this.#machine.now, inService, pending });
+  }
+
+  #sent(line: number, again: boolean): void {
+    const heard = this.#kernel !== null;
+    if (!heard || this.#machine.traced) {
+      const slots = this.#pulling(line);
+      this.#machine.emit({ kind: 'irq-sent', tick: this.#machine.now, line, slots, again, heard });
+    }
+    this.#accept(line);
+  }
+
+  #heldBack(line: number): void {
+    if (this.localApic.has(line)) return;
+    const slots = this.#pulling(line);
+    if (slots.length > 0) this.#machine.emit({ kind: 'irq-held', tick: this.#machine.now, line, slots });
+  }
+
+  #pulling(line: number): readonly Slot[] {
+    return this.controller.pulled(line).map(({ slot }) => slot);
+  }
+
   #accept(line: number): void {
     this.localApic.accept(line);
     const kernel = this.#kernel;
@@ -118,6 +173,7 @@ export class Interrupts {
 
   #enter(kernel: Kernel, line: number): void {
     if (this.#kernel !== kernel || !this.localApic.take(line)) return;
+    if (this.#machine.traced) this.#machine.emit({ kind: 'irq-taken', tick: this.#machine.now, line });
     this.#in(SERVICE_TICKS, () => this.#service(kernel, line));
   }
 
@@ -128,12 +184,15 @@ export class Interrupts {
       this.#finish(line, 1, handled);
       return;
     }
+    this.#stormEnd = this.#machine.now + STORM_TICKS;
     this.#in(STORM_TICKS, () => {
       if (this.#kernel === kernel) this.#finish(line, STORM_TICKS * STORM_PER_TICK, false);
     });
   }
 
   #finish(line: number, interrupts: number, handled: boolean): void {
+    const { traced, now: tick } = this.#machine;
+    if (traced) this.#machine.emit({ kind: 'irq-ended', tick, line, count: interrupts, handled });
     if (!handled) this.unclaimed += interrupts;
     this.localApic.finish(line);
     if (this.nobodyCared.note(line, interrupts, handled)) this.#giveUp(line);
@@ -141,7 +200,7 @@ export class Interrupts {
   }
 
   #giveUp(line: number): void {
-    const slots = this.controller.pulled(line).map((fn) => fn.slot);
+    const slots = this.#pulling(line);
     this.#machine.emit({ kind: 'line-disabled', tick: this.#machine.now, line, slots });
     this.controller.mask(line);
   }

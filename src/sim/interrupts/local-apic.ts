@@ -14,6 +14,11 @@ export class LocalApic {
     return this.#pending;
   }
 
+  /** Accepted or in service: its end is still to come. */
+  has(line: number): boolean {
+    return this.#pending.has(line) || this.#inService.includes(line);
+  }
+
   accept(line: number): void {
     this.#pending.add(line);
   }

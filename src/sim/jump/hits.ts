@@ -1,10 +1,13 @@
 import type { Slot } from '../../pci/slot.js';
-import type { Region } from './result.js';
+import type { Owner } from '../memory/memory.js';
+import type { CorruptedPage, Region } from './result.js';
 
 interface Hit {
   readonly by: Slot | 'platform';
   readonly tick: number;
   readonly region: Region;
+  /** Of the page at that moment. */
+  readonly owner: Owner | null;
 }
 
 /** Writes to memory that somebody used, by page. */
@@ -17,15 +20,16 @@ export class Hits {
     else this.#byPage.set(page, [hit]);
   }
 
-  /** Who hit any of these pages as part of a region, and when that began; `null` if nobody was seen to. */
+  /** Who hit any of these pages as part of a region, when that began, and whose they were then; `null` for nobody. */
   of(
     pages: ReadonlySet<number>,
     region: Region,
-  ): { readonly writers: readonly Hit['by'][]; readonly firstTick: number | null } {
+  ): Pick<CorruptedPage, 'writers' | 'firstTick' | 'owner'> {
     const hits = [...pages]
       .flatMap((page) => this.#byPage.get(page) ?? [])
       .filter((hit) => hit.region === region);
     const writers = [...new Set(hits.map(({ by }) => by))];
-    return { writers, firstTick: hits.length === 0 ? null : Math.min(...hits.map(({ tick }) => tick)) };
+    const [first = null] = hits.sort((a, b) => a.tick - b.tick);
+    return { writers, firstTick: first?.tick ?? null, owner: first?.owner ?? null };
   }
 }

@@ -1,9 +1,8 @@
 import type { JumpPath } from '../../quiesce/findings.js';
 import type { SimFunction } from '../functions/function.js';
-import { lineOf } from '../interrupts/wires.js';
-import { isPort } from '../kernel/kernel.js';
 import type { SimMachine } from '../machine.js';
 import type { DumpSaver } from './dump.js';
+import { lostProblem } from './lost.js';
 import type { NextImage } from './next-image.js';
 import {
   type CorruptedPage,
@@ -101,23 +100,10 @@ function lostDevices({ machine, watch, expected, runningTick }: Evidence): LostD
   const disabled = machine.interrupts.nobodyCared.disabled;
   for (const fn of expected) {
     if (fellOff(fn)) continue;
-    const problem = problemOf(fn, watch, disabled);
+    const problem = lostProblem(fn, watch, disabled);
     if (problem) lost.push({ slot: fn.slot, driver: fn.description.driver?.name ?? '', ...problem });
   }
   return lost;
-}
-
-type Problem = Pick<LostDevice, 'cause' | 'why'>;
-
-function problemOf(fn: SimFunction, watch: JumpWatch, disabled: ReadonlySet<number>): Problem | null {
-  const problem = watch.bound.get(fn.slot);
-  if (problem === undefined) return { cause: 'not-tried', why: 'no driver was tried' };
-  if (problem !== null) return problem;
-  if (!fn.device || isPort(fn)) return null;
-  if (fn.messages === null && fn.description.pin && disabled.has(lineOf(fn)))
-    return { cause: 'line-given-up', why: `interrupt line ${lineOf(fn)} was given up` };
-  if (watch.served.has(fn.slot)) return null;
-  return { cause: 'never-served', why: 'no interrupt of it was ever handled' };
 }
 
 /** What has left the bus, or is below what has, no jump could have brought back. */

@@ -17,8 +17,10 @@ import type { SimMachine } from '../machine.js';
 import { PageAllocator } from '../memory/page-allocator.js';
 import type { Random } from '../random.js';
 import { DumpSaver } from './dump.js';
+import { dumpTargets } from './dump-target.js';
 import { judge } from './judge.js';
 import { loadNext, loadReserved } from './load-next.js';
+import { lostProblem } from './lost.js';
 import type { NextImage } from './next-image.js';
 import type { JumpOptions } from './options.js';
 import type { CorruptedPage, JumpResult, Region, Stage } from './result.js';
@@ -163,7 +165,7 @@ class Jump {
     this.#stage('shutdown', 'the old kernel shuts its drivers down');
     deviceShutdown(machine, this.#old, { clearsBusMasters });
     machine.interrupts.attach(null);
-    this.#silencePins();
+    machine.interrupts.silence(this.#old);
     lastAct?.(machine, this.#old, 0);
     this.#gone();
     this.#stage('copy', 'the old kernel is gone, the next one is copied to its place');
@@ -180,17 +182,16 @@ class Jump {
     this.#stage('panic', `the old kernel panics on processor ${crashCpu}; no device is told`);
     machine.interrupts.attach(null);
     panic(machine, this.#old, crashCpu, lastAct);
-    this.#silencePins();
+    machine.interrupts.silence(this.#old);
     this.#gone();
-    this.#dump = new DumpSaver(machine.memory);
+    this.#dump = new DumpSaver({
+      memory: machine.memory,
+      targets: dumpTargets(machine, this.#carried),
+      problem: (fn) => lostProblem(fn, this.watch, machine.interrupts.nobodyCared.disabled),
+      say: (target, text) =>
+        machine.emit({ kind: 'dump', tick: machine.now, target: target?.slot ?? null, text }),
+    });
     this.#stage('purgatory', 'purgatory looks at what was loaded');
-  }
-
-  /** The last that any kernel does with the interrupt controller. */
-  #silencePins(): void {
-    const { controller } = this.#machine.interrupts;
-    if (this.#old.habits.endsPins) controller.clear();
-    else controller.maskAll();
   }
 
   /** No kernel, no interrupts: from here on nobody wants what the devices do. */
@@ -235,16 +236,15 @@ class Jump {
     bindDrivers(machine, this.#kernel, this.#carried);
     machine.cpu.check();
     this.#runningTick = machine.now;
-    this.#stage('running', this.#dump ? 'it saves the dump' : 'it runs');
-    this.#dump?.start();
-    this.watch.saving = this.#dump !== null;
+    this.#stage('running', this.#dump ? 'it runs, and is to save the dump' : 'it runs');
+    this.#save(0);
     this.#live(this.#options.ticks ?? RUN_TICKS);
   }
 
   /** A capture kernel has done what it was there for. Nothing is on its way to kexec, so the core clears no BME. */
   #reboot(): void {
     const machine = this.#machine;
-    while (this.#dump && !this.#dump.done) this.#live(1);
+    while (this.#dump && !this.#dump.over) this.#live(1);
     this.#stage('reboot', 'it reboots, and shuts its drivers down');
     deviceShutdown(machine, this.#kernel, { clearsBusMasters: false });
     machine.run(REBOOT_TICKS);
@@ -254,13 +254,15 @@ class Jump {
 
   /** The next kernel lives: it takes more and more memory, and saves the dump once it runs. */
   #live(ticks: number): void {
-    this.#growth.live(this.#machine, ticks, (passed) => {
-      const dump = this.#dump;
-      if (this.#reached !== 'running' || !dump || dump.done) return;
-      dump.save(passed);
-      this.watch.saving = !dump.done;
-      if (dump.done) this.#say(`the dump is saved: ${dump.pages} pages`);
-    });
+    this.#growth.live(this.#machine, ticks, (passed) => this.#save(passed));
+  }
+
+  #save(passed: number): void {
+    const dump = this.#dump;
+    if (this.#reached !== 'running' || !dump || dump.over) return;
+    const { interrupts, now } = this.#machine;
+    dump.passed(passed, interrupts.stormedSince(now - passed));
+    this.watch.saving = dump.saving;
   }
 
   /** A line on the console, where that is a PCI function. */

@@ -62,6 +62,8 @@ export interface RefusedWrites {
 export interface CorruptedPage {
   readonly address: number;
   readonly region: Region;
+  /** Whose memory it was when it was first hit; `null` if nobody was seen to. */
+  readonly owner: Owner | null;
   /** Functions, or `platform` for the interrupt controller. */
   readonly writers: readonly (Slot | 'platform')[];
   readonly firstTick: number | null;
@@ -69,9 +71,14 @@ export interface CorruptedPage {
 
 /** What became of the dump that a capture kernel saved. */
 export interface DumpResult {
-  /** Saved so far. */
+  /** Saved so far; without a target, read so far. */
   readonly pages: number;
+  /** All of it. */
   readonly complete: boolean;
+  /** The function that it was to be saved to; `null` where the machine's description names none. */
+  readonly target: Slot | null;
+  /** Why there is no dump, as words after "no dump:"; `null` if nothing stood in the way. */
+  readonly problem: string | null;
   /** Changed between the start and the end of saving, so that the dump mixes two times. */
   readonly torn: readonly CorruptedPage[];
 }
@@ -100,6 +107,8 @@ export interface TimelineEntry {
   readonly tick: number;
   readonly slot: Slot | null;
   readonly text: string;
+  /** How often it happened, where that is counted. */
+  readonly times?: number;
 }
 
 export interface JumpResult {

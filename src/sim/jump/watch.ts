@@ -4,6 +4,7 @@ import type { BindProblem, SimEvent } from '../events.js';
 import type { SimFunction } from '../functions/function.js';
 import { addressOf, type Owner, pageOf } from '../memory/memory.js';
 import { Hits } from './hits.js';
+import { InterruptStory } from './interrupt-story.js';
 import type {
   CorruptedPage,
   FaultCount,
@@ -47,6 +48,7 @@ export class JumpWatch {
   readonly #faults = new Map<Slot, number>();
   readonly #hits = new Hits();
   readonly #timeline = new Timeline();
+  readonly #interrupts = new InterruptStory(this.#timeline);
   #jumped = false;
   #booted = false;
 
@@ -101,7 +103,7 @@ export class JumpWatch {
         this.#configWrite(event);
         return;
       case 'error':
-        this.#timeline.sayOnce(`${event.what} ${event.cause}`, event, () => errorEventWords(event));
+        this.#timeline.sayOnce(`${event.what} ${event.cause} ${event.reaction}`, event, () => errorEventWords(event));
         return;
       case 'line-disabled':
         this.#lineDisabled(event);
@@ -117,9 +119,18 @@ export class JumpWatch {
         return;
       case 'hung':
         this.#timeline.say(event.tick, null, `stuck on ${event.on}`);
+        this.#timeline.end();
+        return;
+      case 'dump':
+        this.#timeline.say(event.tick, event.target, event.text);
         return;
       case 'stage':
         this.#timeline.say(event.tick, null, event.text);
+        return;
+      case 'read':
+        return;
+      default:
+        this.#interrupts.see(event);
     }
   };
 
@@ -148,7 +159,7 @@ export class JumpWatch {
     const broke = this.#brokenBy(owner, page);
     if (!this.#jumped && broke === null) return;
     this.writes.push({ tick, slot, address, length, owner, broke });
-    if (broke !== null) this.#hits.add(page, { by: slot, tick, region: broke });
+    if (broke !== null) this.#hits.add(page, { by: slot, tick, region: broke, owner });
     if (owner === 'next-dma-buffer') this.spoiledBuffers.add(page);
     this.#timeline.sayOnce(broke ?? 'stray', event, () => {
       const where = `${length} bytes at ${hex(address, 8)} (${owner ?? 'no memory'})`;
@@ -185,7 +196,7 @@ export class JumpWatch {
     const { tick, address, owner } = event;
     const region = this.#brokenBy(owner, pageOf(address));
     if (region === null) return;
-    this.#hits.add(pageOf(address), { by: 'platform', tick, region });
+    this.#hits.add(pageOf(address), { by: 'platform', tick, region, owner });
     this.#timeline.sayOnce(region, { tick, slot: null }, () => {
       const what = 'the interrupt controller notes a pending message';
       return `${what} at ${hex(address, 8)} (${owner})${breaks(region)}`;

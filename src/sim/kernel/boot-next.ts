@@ -11,8 +11,7 @@ const USB_CLASS = 0x0c03;
  */
 export function turnInterruptsOn(machine: SimMachine, kernel: Kernel): void {
   const { interrupts } = machine;
-  if (kernel.habits.endsPins) interrupts.controller.clear();
-  else interrupts.controller.maskAll();
+  interrupts.silence(kernel);
   interrupts.localApic.reset();
   machine.kernel = kernel;
   kernel.irqs.openTimer();

@@ -1,4 +1,5 @@
 import type { Slot } from '../../pci/slot.js';
+import type { Writer } from '../events.js';
 import type { SimFunction } from '../functions/function.js';
 import { lineOf } from '../interrupts/wires.js';
 import type { SimMachine } from '../machine.js';
@@ -9,8 +10,8 @@ export type Irq = number | Slot;
 /** What a kind of interrupt controller does for an interrupt; Linux of 2006 has one of these for each kind. */
 export interface IrqHandler {
   disable(): void;
-  /** `cpu`: the processor that this runs on. */
-  end(cpu: number): void;
+  /** `cpu`: the processor that this runs on. `told`: which line it ends, before its pin hears of that; `null` for none. */
+  end(cpu: number, told: (ended: number | null) => void): void;
 }
 
 export interface IrqDesc {
@@ -23,23 +24,26 @@ export interface IrqDesc {
 }
 
 /** Edge interrupts are acknowledged when they come in; to disable them means not to call their handler. */
-const EDGE: IrqHandler = { disable: () => {}, end: () => {} };
+const EDGE: IrqHandler = { disable: () => {}, end: (_, told) => told(null) };
 
 /** The interrupts of one kernel. */
 export class IrqTable {
   readonly #machine: SimMachine;
+  readonly #by: () => Writer;
   readonly #descs = new Map<Irq, IrqDesc>();
   readonly #irqs = new Map<SimFunction, Irq>();
 
-  constructor(machine: SimMachine) {
+  /** `by`: the kernel whose interrupts these are, which changes its name once it has run for long. */
+  constructor(machine: SimMachine, by: () => Writer) {
     this.#machine = machine;
+    this.#by = by;
   }
 
   /** The timer's is there from the start, whoever else is wired to its line. */
   openTimer(): void {
     const line = this.#machine.rules.timerLine;
     this.#desc(line, 'timer').actions.add('timer');
-    this.#machine.interrupts.controller.unmask(line);
+    this.#unmask(line, 'timer');
   }
 
   /** True if nobody had asked for this interrupt before, so that it takes a vector. */
@@ -53,7 +57,7 @@ export class IrqTable {
     if (irq === null) return;
     this.#desc(irq, 'device').actions.add(fn);
     this.#irqs.set(fn, irq);
-    if (typeof irq === 'number') this.#machine.interrupts.controller.unmask(irq);
+    if (typeof irq === 'number') this.#unmask(irq, fn.slot);
   }
 
   /** True if nobody else used its interrupt, so that a vector is free again. */
@@ -63,7 +67,10 @@ export class IrqTable {
     this.#irqs.delete(fn);
     if (!desc?.actions.delete(fn) || desc.actions.size > 0) return false;
     this.#descs.delete(desc.irq);
-    if (typeof desc.irq === 'number') this.#machine.interrupts.controller.mask(desc.irq);
+    if (typeof desc.irq === 'number') {
+      this.#machine.interrupts.controller.mask(desc.irq);
+      this.#told(desc.irq, true, fn.slot);
+    }
     return true;
   }
 
@@ -76,6 +83,18 @@ export class IrqTable {
   /** Whoever uses it. */
   get(irq: Irq): IrqDesc | null {
     return this.#descs.get(irq) ?? null;
+  }
+
+  #unmask(line: number, user: Slot | 'timer'): void {
+    // Told first: what the pin sends at once comes after it.
+    this.#told(line, false, user);
+    this.#machine.interrupts.controller.unmask(line);
+  }
+
+  #told(line: number, masked: boolean, user: Slot | 'timer'): void {
+    const { interrupts, now: tick } = this.#machine;
+    const remoteIrr = interrupts.controller.remoteIrr(line);
+    this.#machine.emit({ kind: 'pin', tick, line, masked, for: user, by: this.#by(), remoteIrr });
   }
 
   #desc(irq: Irq, kind: 'timer' | 'device'): IrqDesc {
@@ -93,11 +112,15 @@ export class IrqTable {
    */
   #handler(irq: Irq): IrqHandler {
     const { interrupts, rules } = this.#machine;
-    const endLocal = (cpu: number) => void interrupts.endOfInterrupt(cpu);
+    const endLocal: IrqHandler['end'] = (cpu, told) => void interrupts.endOfInterrupt(cpu, told);
     if (typeof irq !== 'number') return { disable: () => {}, end: endLocal };
     const disable = () => interrupts.controller.mask(irq);
     if (rules.interruptController === 'io-apic') return { disable, end: endLocal };
-    return { disable, end: () => interrupts.controller.end(irq) };
+    const end: IrqHandler['end'] = (_, told) => {
+      told(interrupts.controller.remoteIrr(irq) ? irq : null);
+      interrupts.controller.end(irq);
+    };
+    return { disable, end };
   }
 }
 

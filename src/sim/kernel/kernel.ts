@@ -46,7 +46,7 @@ export class Kernel {
   constructor(parts: KernelParts) {
     this.#parts = parts;
     this.habits = habitsOf(parts.era);
-    this.irqs = new IrqTable(parts.machine);
+    this.irqs = new IrqTable(parts.machine, () => this.by);
     this.registers = new Registers(parts.machine, parts.by);
     this.#vectors = parts.cpus * parts.machine.rules.vectorsPerCpu;
   }
@@ -60,6 +60,11 @@ export class Kernel {
     this.registers = new Registers(machine, 'old-kernel');
     this.found = null;
     this.#vectors = Number.POSITIVE_INFINITY;
+  }
+
+  /** What it writes as. */
+  get by(): 'old-kernel' | 'next-kernel' {
+    return this.#parts.by;
   }
 
   get captures(): boolean {

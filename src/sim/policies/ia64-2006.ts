@@ -41,13 +41,25 @@ function deviceShootdown(machine: SimMachine, kernel: Kernel, cpu: number): void
     if (!desc || desc.actions.size === 0) continue;
     for (let i = 0; i < ACCESSES; i++) machine.accessed();
     kernel.registers.busMaster(fn, false);
-    disableIrqNosync(desc);
-    desc.handler.end(cpu);
+    disableIrqNosync(machine, fn, desc);
+    end(machine, fn, desc, cpu);
   }
 }
 
-function disableIrqNosync(desc: IrqDesc): void {
+function disableIrqNosync(machine: SimMachine, { slot }: SimFunction, desc: IrqDesc): void {
+  const { irq, actions } = desc;
+  const users = [...actions].map((user) => (user === 'timer' ? user : user.slot));
+  const sharers = users.filter((user) => user !== slot);
+  machine.emit({ kind: 'irq-disabled', tick: machine.now, slot, irq, sharers });
   if (desc.depth++ === 0) desc.handler.disable();
+}
+
+function end(machine: SimMachine, { slot }: SimFunction, { irq, handler }: IrqDesc, cpu: number): void {
+  const { interrupts, now: tick } = machine;
+  const own = typeof irq === 'number' && interrupts.controller.remoteIrr(irq);
+  handler.end(cpu, (ended) =>
+    machine.emit({ kind: 'end-called', tick, slot, irq, ended, remoteIrr: own && ended !== irq }),
+  );
 }
 
 /** `dev->irq` as pci_read_irq and the MSI code set it: 0 for a function without a pin. */

@@ -24,6 +24,18 @@ export function recordGaps({ policy, result, records }: PlayedJump): readonly st
   });
 }
 
+/** Why a policy of ours left no record at all, as a sentence; `null` if it left one, or is none of ours. */
+export function whyNoRecord({ policy, result, records }: PlayedJump): string | null {
+  if (!OURS.has(policy) || records.length > 0) return null;
+  const turns = TURNS.filter(({ place }) => hasTurn(policy, place, result.path));
+  if (turns.length === 0)
+    return 'Ours before does nothing at a crash: no userspace runs between the panic and the next kernel.';
+  const reached = STAGES.indexOf(result.reached);
+  return turns.some(({ stage }) => reached > STAGES.indexOf(stage))
+    ? 'Ours left no record.'
+    : `Ours had no turn: the jump ended before it, at ${result.reached}.`;
+}
+
 function hasTurn(policy: PlayedJump['policy'], place: Place, path: PlayedJump['result']['path']): boolean {
   if (place === 'before' && path === 'crash') return false;
   return policy === 'ours' ? place !== 'after' : policy === place;

@@ -50,7 +50,7 @@ export function unmetExpectations(result: JumpResult, expected: Expectation): re
   const stuck = stuckOn === null ? 'nothing' : stuckOn.on;
   need(
     verdict === expected.verdict,
-    `the verdict is ${verdict}, not ${expected.verdict} (stuck on ${stuck})`,
+    `the verdict is ${verdict}, not ${expected.verdict}${stuckOn === null ? '' : ` (stuck on ${stuck})`}`,
   );
   for (const one of expected.also ?? []) need(verdicts.includes(one), `${one} does not apply`);
   const involved = involvedSlots(result);

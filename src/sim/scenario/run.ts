@@ -35,7 +35,7 @@ export async function runScenario(
   { seed = 1, stub, observer, path = scenario.path }: ScenarioOptions = {},
 ): Promise<ScenarioRun> {
   const machine = new SimMachine(scenario.machine, { seed, faults: scenario.faults });
-  if (observer) machine.observe(observer);
+  if (observer) machine.observe(observer, { routine: true });
   const played = await playJump(machine, policy, {
     ...scenario.jump,
     path,

@@ -87,6 +87,17 @@ describe('a scenario', () => {
     expect(withoutFact(JSON.stringify(intx), 'one.json').machine.functions[1]).not.toHaveProperty('pin');
   });
 
+  it('may begin with a byte order mark', () => {
+    expect(parseScenario(`\ufeff${JSON.stringify(BASE)}`, 'one.json')).toEqual(parse(BASE));
+  });
+
+  it('has another root bus where a host bridge lies, or what is part of a root complex', () => {
+    const far = { ...NIC, slot: '07:00.0' };
+    const host = { slot: '07:1f.0', ids: '8086:29c0', class: '060000' };
+    for (const more of [[far, host], [{ ...far, express: 'rc-endpoint' }], [{ ...far, slot: '1:00:00.0' }]])
+      expect(parse(machine(...more)).machine.functions).toHaveLength(2 + more.length);
+  });
+
   it('places its rules before the default policy', () => {
     const rule = { id: 'reset-it', match: { id: '8086:10d3' }, action: 'reset', reason: 'it needs one' };
     const { rules } = scenarioPolicy(parse({ ...BASE, policy: [rule] }));
@@ -110,7 +121,7 @@ describe('a bad scenario is refused with the place and the value', () => {
     [
       'an unknown device',
       nic({ is: 'toaster' }),
-      /: machine\.functions\.1\.is: is "toaster", must be .*"nic"/,
+      /: machine\.functions\.1\.is: is "toaster", must be .*"nic".* \(function 01:00\.0\)$/,
     ],
     ['an unknown platform', inMachine({ platform: 'vax' }), /: machine\.platform: is "vax", must be/],
     ['an unknown era', inMachine({ era: '1999' }), /: machine\.era: is "1999", must be/],
@@ -185,9 +196,19 @@ describe('a bad scenario is refused with the place and the value', () => {
       /functions\.4\.slot: bus 03 lies between 01 and 05, which 0000:00:1c\.0 claims, but it is not reached from there/,
     ],
     [
+      'a bus that no bridge leads to',
+      machine({ ...NIC, slot: '07:00.0' }),
+      /functions\.2\.slot: no bridge leads to bus 07: give one "secondary": "07", or, if it is a root bus/,
+    ],
+    [
+      'a conventional function there',
+      machine({ slot: '07:03.0', ids: '8086:100e', class: '020000' }),
+      /functions\.2\.slot: no bridge leads to bus 07/,
+    ],
+    [
       'a bridge without the class of one',
       nic({ secondary: '02' }),
-      /functions\.1\.class: 020000 has a secondary bus/,
+      /functions\.1\.class: 020000 has a secondary bus.* \(function 01:00\.0\)$/,
     ],
     [
       'a bridge without a bus',
@@ -322,8 +343,18 @@ describe('a bad scenario is refused with the place and the value', () => {
       JSON.stringify(BASE).replace('"slot"', '"__proto__":{},"slot"'),
       /machine\.functions\.0\.__proto__: is not/,
     ],
-    ['text', 'scenario', /^one\.json: not JSON/],
-    ['nothing', '', /^one\.json: not JSON/],
+    ['text', 'scenario', /^one\.json: not JSON: line 1, column 1: a value belongs here, not scenario$/],
+    ['nothing', '', /^one\.json: not JSON: line 1, column 1: it is empty: a value belongs here$/],
+    [
+      'a comma too many',
+      '{\n  "name": "one",\n}',
+      /^one\.json: not JSON: line 3, column 1: a key in double quotes belongs here, not }$/,
+    ],
+    [
+      'a key that stands twice',
+      JSON.stringify(BASE).replace('"name"', '"path":"crash","name"'),
+      /: line 1, column \d+: the key "path" stands twice in one object$/,
+    ],
     ['a deep list', `${'{"at":['.repeat(100_000)}1${']}'.repeat(100_000)}`, /is nested deeper than 16/],
     [
       'a deep fact',
@@ -343,7 +374,9 @@ describe('a bad scenario is refused with the place and the value', () => {
       /machine\.functions: 1000000 are more than the 16384/,
     );
     const large = JSON.stringify(inMachine({ functions: Array(60_000).fill(NIC) }));
-    expect(() => parseScenario(large, 'one.json')).toThrow(/characters are more than 8388608/);
+    expect(() => parseScenario(large, 'one.json')).toThrow(
+      /10\d+ characters are too many: .* 8388608 bytes \(8 MiB\) and 16384 functions/,
+    );
     const virtual = { ...NIC, vfs: 4096 };
     const domains = Array.from({ length: 8 }, (_, i) => ({ ...virtual, slot: `${i + 1}:00:00.0` }));
     const sum = FUNCTIONS_MAX * 2 + 8 + 2;

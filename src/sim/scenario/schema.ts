@@ -266,7 +266,13 @@ const jumpSchema = v.strictObject({
       v.description('that the next kernel has; all, or those of the capture kernel, where left out'),
     ),
   ),
-  cpus: v.optional(v.pipe(uint(1024), v.minValue(1), v.description('processors that the next kernel uses, not those of the machine'))),
+  cpus: v.optional(
+    v.pipe(
+      uint(1024),
+      v.minValue(1),
+      v.description('processors that the next kernel uses, not those of the machine'),
+    ),
+  ),
   ticks: v.optional(
     v.pipe(uint(100_000), v.description('how long the next kernel is watched, in tenths of a millisecond')),
   ),

@@ -20,6 +20,7 @@ export interface CaseStory {
 /** Of a scenario file: the longest that its texts may be. */
 const TITLE_MAX = 120;
 const STORY_MAX = 1500;
+const WHY_MAX = 600;
 
 /**
  * A case of one jump as a scenario file, which `sim run` plays; `null` for one that a scenario cannot say: several
@@ -51,9 +52,14 @@ export function caseScenario(of: SoakCase, told: CaseStory, pendingTimeoutMs: nu
     expect: {
       none: { verdict: told.none },
       ours: { verdict: 'clean' },
-      ...(jump.policy === 'none' ? {} : { [jump.policy]: { verdict: told.seen } }),
+      ...(jump.policy === 'none' ? {} : { [jump.policy]: seenOf(told) }),
     },
   };
+}
+
+/** A scenario of what ours does not prevent has to say why: it is what was found. */
+function seenOf({ seen, story }: CaseStory): object {
+  return seen === 'clean' ? { verdict: seen } : { verdict: seen, why: story.slice(0, WHY_MAX) };
 }
 
 /** Over the default policy's own. */
