@@ -11,6 +11,11 @@ export const SYSTEM_PACKAGES = [
     suites: 'comparison of dumps and of sysfs trees with lspci; benchmarks against lspci and setpci',
   },
   {
+    command: 'busybox',
+    package: 'busybox',
+    suites: 'the hook and what runs after a crash, by the shell of an initramfs',
+  },
+  {
     command: 'strace',
     package: 'strace',
     suites: 'apply killed at every system call that writes; system calls counted by the benchmarks',

@@ -26,6 +26,15 @@ rm -rf "$folder"`);
   return said.trim().split('\n');
 }
 
+/** What one of two lists has and the other has not. */
+export function listChanges(before: readonly string[], after: readonly string[]): readonly string[] {
+  const [old, now] = [new Set(before), new Set(after)];
+  return [
+    ...before.filter((line) => !now.has(line)).map((line) => `- ${line}`),
+    ...after.filter((line) => !old.has(line)).map((line) => `+ ${line}`),
+  ];
+}
+
 /**
  * Puts other files into it, and has kdump-tools load it: Linux unpacks archives one after the other, and the last that
  * has a file wins (Documentation/driver-api/early-userspace/buffer-format.rst).
@@ -45,5 +54,7 @@ export async function overwriteInInitrd(
   await guest.must(`v=$(uname -r)
 image=${IMAGE[tool]}
 truncate -s %4 "$image"
-base64 -d >>"$image" <<'END'
-${archive}
+echo ${archive} | base64 -d >>"$image"
+kdump-config unload
+kdump-config load`);
+}

@@ -111,10 +111,7 @@ export class SystemMachine {
       bootTimeoutMs: BOOT_TIMEOUT_MS,
     });
     this.#closing.add(() => guest.stop());
-    const master = openMaster(
-      { kind: 'frames' },
-      { source, seed: randomBytes(12), clock, memoryMiB },
-    );
+    const master = openMaster({ kind: 'frames' }, { source, seed: randomBytes(12), clock, memoryMiB });
     this.#closing.add(() => master.close());
     const system = new SystemGuest(guest, master);
     if (files !== undefined)

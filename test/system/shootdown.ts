@@ -1,19 +1,16 @@
-import { access, readdir, readFile, rename } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { command } from '../../src/lab/command.js';
-import { hashOf } from '../../src/lab/hash.js';
 import type { Store } from '../../src/lab/store.js';
 import type { SystemGuest } from './guest.js';
 import { guestImage } from './image.js';
-import { FILES_FOLDER, SystemMachine } from './machine.js';
+import { FILES_FOLDER } from './machine.js';
+import { preparedImage } from './prepared.js';
 import { type InitramfsTool, kdumpRecipe } from './recipe.js';
 
 /** The Debian packages of this checkout. */
 export interface ShootdownPackages {
   /** Of this machine: for `BootOptions.files`. It lives as long as this process. */
   readonly folder: string;
-  /** Of all their bytes. */
-  readonly hash: string;
 }
 
 const BUILD_TIMEOUT_MS = 900_000;
@@ -34,41 +31,14 @@ async function build(store: Store): Promise<ShootdownPackages> {
   const script = join(import.meta.dirname, '../../scripts/deb.mjs');
   if (given === undefined)
     await command(process.execPath, [script, '--out', folder], { timeoutMs: BUILD_TIMEOUT_MS });
-  const names = (await readdir(folder)).filter((name) => name.endsWith('.deb')).sort();
-  const hashes = await Promise.all(names.map(async (name) => hashOf(await readFile(join(folder, name)))));
-  return { folder, hash: hashOf(Buffer.from(JSON.stringify([names, hashes]))) };
+  return { folder };
 }
 
 /** The image of `kdumpRecipe` with these packages installed, and nothing else done; from the cache or made now. */
 export async function shootdownImage(store: Store, tool: InitramfsTool = 'initramfs-tools'): Promise<string> {
-  const plain = await guestImage(store, await kdumpRecipe(tool));
-  const { folder, hash } = await shootdownPackages(store);
-  const name = `kdump-${tool}-shootdown_`;
-  const id = hashOf(Buffer.from(JSON.stringify([basename(plain), hash, INSTALL_PACKAGES]))).slice(0, 16);
-  const path = store.path('guests', `${name}${id}`);
-  const there = await access(path).then(
-    () => true,
-    () => false,
-  );
-  if (there) return path;
-  store.options.progress(`installing shootdown in ${basename(plain)}`)(0, 1);
-  const machine = await SystemMachine.create({
-    store,
-    image: plain,
-    name: `first-boot-${name.slice(0, -1)}`,
-  });
-  try {
-    const guest = await machine.boot({ files: folder });
-    await guest.must(INSTALL_PACKAGES);
-    await guest.powerOff();
-    await machine.disk.list('/');
-    await rename(machine.disk.path, path);
-  } finally {
-    await machine.close();
-  }
-  for (const old of await readdir(store.path('guests')))
-    if (old.startsWith(name) && old !== basename(path)) await store.discard(store.path('guests', old));
-  return path;
+  const image = await guestImage(store, await kdumpRecipe(tool));
+  const { folder: files } = await shootdownPackages(store);
+  return preparedImage(store, { name: `shootdown-${tool}`, image, files, script: INSTALL_PACKAGES });
 }
 
 /** Where the wrapped kernel of a release is. */

@@ -4,9 +4,10 @@ import type { LostProblem } from './lost.js';
 import type { CorruptedPage, DumpResult } from './result.js';
 
 const DUMPED: readonly Owner[] = ['old-kernel', 'dma-buffer'];
-/** A dump takes about so long, however large the machine. */
+/** A dump takes so long at most, however large the machine. */
 const SAVING_TICKS = 600;
-const PER_TICK_MIN = 16;
+/** Some 160 MB a second, as a capture kernel on one processor filters and compresses. */
+const PER_TICK_MIN = 4;
 /** So long a capture kernel waits for a disk that says nothing, and for one that it gets no time to write to. */
 const SILENT_TICKS = 2000;
 const LATE_TICKS = 10_000;
