@@ -126,6 +126,20 @@ describe('the hook of initramfs-tools', () => {
     });
   });
 
+  it('ends a gate that does not end by itself', () => {
+    build('cp made "$3"', ({ read }) => {
+      for (const shell of SHELLS) {
+        withFolder((folder) => {
+          const line = read(START)
+            .replaceAll('/usr/lib/shootdown/gate', join(folder, 'gate'))
+            .replaceAll('/usr/lib/shootdown/bin/sleep 10', 'sleep 1');
+          writeFiles(folder, { gate: 'sleep 30 & wait\n', init: `${line}\necho alive\n` });
+          expect(runScript(folder, join(folder, 'init'), [], { shell }).stdout).toBe('alive\n');
+        });
+      }
+    });
+  });
+
   it('keeps the log where it will be found', () => {
     build('cp made "$3"', ({ read }) => {
       withFolder((folder) => {

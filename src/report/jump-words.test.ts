@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { parseSlot, type Slot } from '../pci/slot.js';
 import type { PlayedJump } from '../sim/policies/play.js';
-import { recordGaps } from '../sim/policies/record-gaps.js';
-import { counted, someSlots, verdictRemark, whyLive } from './jump-words.js';
+import { recordGaps, whyNoRecord } from '../sim/policies/record-gaps.js';
+import { counted, scenarioStory, someSlots, verdictRemark, whyLive } from './jump-words.js';
 
 const slot = parseSlot('00:02.0') as Slot;
 
@@ -27,6 +27,29 @@ describe('what is missing in what ours says', () => {
     expect(verdictRemark(played('after', 'crash', 'running', []))).toBe(', but ours after left no record');
     expect(verdictRemark([])).toBe('');
   });
+});
+
+describe('why there is no record at all', () => {
+  const why = (policy: string, path: string, reached: string, records: readonly object[] = []) =>
+    whyNoRecord({ policy, result: { path, reached }, records } as unknown as PlayedJump);
+
+  it('is that it had no turn, or that something failed', () => {
+    expect(why('before', 'crash', 'reboot')).toBe(
+      'Ours before does nothing at a crash: no userspace runs between the panic and the next kernel.',
+    );
+    expect(why('after', 'crash', 'early')).toBe('Ours had no turn: the jump ended before it, at early.');
+    expect(why('after', 'crash', 'reboot')).toBe('Ours left no record.');
+    expect(why('ours', 'normal', 'running', [{}])).toBeNull();
+    expect(why('none', 'crash', 'reboot')).toBeNull();
+  });
+});
+
+it('a story is said to be of its own path where another was played', () => {
+  const scenario = { story: 'It crashes.', path: 'crash' as const };
+  expect(scenarioStory(scenario, { path: 'crash' })).toBe('It crashes.');
+  expect(scenarioStory(scenario, { path: 'normal' })).toBe(
+    'This is the normal path. The story of the scenario, which is of the crash path: It crashes.',
+  );
 });
 
 describe('why a function stays live', () => {

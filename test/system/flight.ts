@@ -2,16 +2,23 @@ import { type FlightRecord, parseFlight } from '../../src/image/flight.js';
 import { traceAgrees, tracedWrites } from '../../src/lab/guest-flight.js';
 import { readTrace } from '../../src/lab/qemu-trace.js';
 import type { Disk } from './disk.js';
-import type { SavedDump } from './saved.js';
 
+const CRASH_FOLDER = '/var/crash';
 const RECORD = /^shootdown-flight\..+\.bin$/;
 
-/** The flight records that lie beside a dump, by their paths in the guest. */
-export async function savedFlights(disk: Disk, dump: SavedDump): Promise<ReadonlyMap<string, FlightRecord>> {
+/**
+ * The flight records that were saved, by their paths in the guest. One may lie in a folder of the minute before the
+ * dump's, until the next boot puts it beside that.
+ */
+export async function savedFlights(disk: Disk): Promise<ReadonlyMap<string, FlightRecord>> {
   const records = new Map<string, FlightRecord>();
-  for (const name of dump.names.filter((each) => RECORD.test(each))) {
-    const path = `${dump.folder}/${name}`;
-    records.set(path, parseFlight(await disk.read(path), path));
+  for (const { name: stamp, type } of await disk.list(CRASH_FOLDER)) {
+    if (type !== 'folder') continue;
+    for (const { name } of await disk.list(`${CRASH_FOLDER}/${stamp}`)) {
+      if (!RECORD.test(name)) continue;
+      const path = `${CRASH_FOLDER}/${stamp}/${name}`;
+      records.set(path, parseFlight(await disk.read(path), path));
+    }
   }
   return records;
 }

@@ -184,13 +184,12 @@ async function deciderOf({ scenario, seed }: ScenarioRun): Promise<(place: Place
 }
 
 function traceText(events: readonly SimEvent[], { result }: ScenarioRun, style: Style): string {
-  const rows = traceOf(events, result)
-    .map((event) => [
-      milliseconds(event.tick, result),
-      'slot' in event ? event.slot : '',
-      event.kind,
-      eventText(event),
-    ]);
+  const rows = traceOf(events, result).map((event) => [
+    milliseconds(event.tick, result),
+    'slot' in event ? event.slot : '',
+    event.kind,
+    eventText(event),
+  ]);
   const columns = [{ title: 'ms' }, { title: 'function' }, { title: 'event' }];
   return table([...columns, { title: '', flexible: 'wrap' }], rows, style);
 }

@@ -1,5 +1,5 @@
-import type { SimFunction } from '../functions/function.js';
 import type { Slot } from '../../pci/slot.js';
+import type { SimFunction } from '../functions/function.js';
 import type { Kernel } from '../kernel/kernel.js';
 import type { SimMachine } from '../machine.js';
 import { addressOf, PAGE_BYTES } from '../memory/memory.js';

@@ -21,10 +21,7 @@ export class Hits {
   }
 
   /** Who hit any of these pages as part of a region, when that began, and whose they were then; `null` for nobody. */
-  of(
-    pages: ReadonlySet<number>,
-    region: Region,
-  ): Pick<CorruptedPage, 'writers' | 'firstTick' | 'owner'> {
+  of(pages: ReadonlySet<number>, region: Region): Pick<CorruptedPage, 'writers' | 'firstTick' | 'owner'> {
     const hits = [...pages]
       .flatMap((page) => this.#byPage.get(page) ?? [])
       .filter((hit) => hit.region === region);

@@ -95,6 +95,7 @@ describe('a broken page', () => {
     expect(seen.blame(broken, 'image')).toEqual({
       address: addressOf(broken),
       region: 'image',
+      owner: 'staged',
       writers: [NIC],
       firstTick: 10,
     });

@@ -103,7 +103,9 @@ export class JumpWatch {
         this.#configWrite(event);
         return;
       case 'error':
-        this.#timeline.sayOnce(`${event.what} ${event.cause} ${event.reaction}`, event, () => errorEventWords(event));
+        this.#timeline.sayOnce(`${event.what} ${event.cause} ${event.reaction}`, event, () =>
+          errorEventWords(event),
+        );
         return;
       case 'line-disabled':
         this.#lineDisabled(event);

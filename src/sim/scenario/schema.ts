@@ -259,20 +259,14 @@ const jumpSchema = v.strictObject({
       v.description('the next kernel is copied to its place at the jump, or lies there already'),
     ),
   ),
-  crashCpu: v.optional(v.pipe(uint(1023), v.description('the processor that panics, whatever `cpus` says'))),
+  crashCpu: v.optional(v.pipe(uint(1023), v.description('the processor that panics'))),
   drivers: v.optional(
     v.pipe(
       v.array(driverName),
       v.description('that the next kernel has; all, or those of the capture kernel, where left out'),
     ),
   ),
-  cpus: v.optional(
-    v.pipe(
-      uint(1024),
-      v.minValue(1),
-      v.description('processors that the next kernel uses, not those of the machine'),
-    ),
-  ),
+  cpus: v.optional(v.pipe(uint(1024), v.minValue(1), v.description('processors: the next kernel’s only'))),
   ticks: v.optional(
     v.pipe(uint(100_000), v.description('how long the next kernel is watched, in tenths of a millisecond')),
   ),
