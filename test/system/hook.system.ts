@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Disk } from './disk.js';
 import { expectBeforeUdev, expectDump, HOOK_DONE, hookImage, hookLines, NIC, report } from './hook.js';
-import { initrdContents, listChanges, overwriteInInitrd } from './initrd.js';
+import { initrdChanges, initrdContents, overwriteInInitrd } from './initrd.js';
 import { SystemMachine } from './machine.js';
 import type { InitramfsTool } from './recipe.js';
 import { crashKernelOf, doctorOf, problemsOf, shootdownImage } from './shootdown.js';
@@ -32,7 +32,7 @@ it.each(TOOLS)(
     const plain = await initrdContents(guest, tool);
     expect(plain.filter((line) => line.includes('shootdown'))).toEqual([]);
     console.error(await guest.must('shootdown install hook 2>&1'));
-    const hooked = listChanges(plain, await initrdContents(guest, tool));
+    const hooked = initrdChanges(plain, await initrdContents(guest, tool));
     expect(hooked.filter((line) => !line.includes('shootdown'))).toEqual([]);
     expect(hooked).toContainEqual(expect.stringMatching(/^\+ .*usr\/lib\/shootdown\/gate/));
     expect(await crashKernelOf(guest)).toMatch(UNTOUCHED[tool]);
@@ -57,7 +57,7 @@ it.each(TOOLS)(
     guest = await machine.boot();
     await guest.must('shootdown uninstall hook');
     expect(await crashKernelOf(guest)).toMatch(UNTOUCHED[tool]);
-    expect(listChanges(plain, await initrdContents(guest, tool))).toEqual([]);
+    expect(initrdChanges(plain, await initrdContents(guest, tool))).toEqual([]);
     await guest.powerOff();
     const after = await trees(machine.disk);
     expect(treeChanges(before.etc, after.etc)).toEqual([]);

@@ -26,13 +26,16 @@ rm -rf "$folder"`);
   return said.trim().split('\n');
 }
 
-/** What one of two lists has and the other has not. */
-export function listChanges(before: readonly string[], after: readonly string[]): readonly string[] {
+/** The recipe gives this file its name only when the first kdump initramfs has been made. */
+const RENAMED = / \.\/conf\/conf\.d\/driver-policy/;
+
+/** What one of two initramfs has and the other has not. */
+export function initrdChanges(before: readonly string[], after: readonly string[]): readonly string[] {
   const [old, now] = [new Set(before), new Set(after)];
   return [
     ...before.filter((line) => !now.has(line)).map((line) => `- ${line}`),
     ...after.filter((line) => !old.has(line)).map((line) => `+ ${line}`),
-  ];
+  ].filter((line) => !RENAMED.test(line));
 }
 
 /**

@@ -92,13 +92,6 @@ const FAILURES: readonly Failure[] = [
     mend: 'cp -p /run/kdump-kernel $LIB/',
   },
   {
-    what: 'script that says what is no kernel',
-    break: 'cp -p $LIB/kdump-kernel /run/; printf "#!/bin/sh\\necho exit 1" >$LIB/kdump-kernel',
-    loads: 'plain',
-    doctor: /^problem kdump\.kernel: /,
-    mend: 'cp -p /run/kdump-kernel $LIB/',
-  },
-  {
     what: 'full disk, nothing wrapped',
     break: 'rm $W; fill; /etc/kernel/postinst.d/zz-shootdown $V',
     loads: 'plain',

@@ -5,10 +5,14 @@ import type { JumpResult } from '../jump/result.js';
 export function jumpProblems(result: JumpResult): string[] {
   const problems: string[] = [];
   const { verdicts, verdict, stuckOn, writes, jumpTick, dump } = result;
-  const last = result.path === 'crash' && dump?.complete ? ['running', 'reboot'] : ['running'];
+  // A capture kernel reboots once its dump is saved, or it is known why it cannot be.
+  const saved = dump !== null && (dump.complete || dump.problem !== null);
+  const last = result.path === 'crash' && saved ? ['running', 'reboot'] : ['running'];
   if (stuckOn === null && !last.includes(result.reached)) {
     problems.push(`it ended at ${result.reached} and does not say why`);
   }
+  if (dump?.complete && dump.problem !== null)
+    problems.push(`the dump is saved, and is not: ${dump.problem}`);
   if (verdicts.includes('hung') && stuckOn === null) problems.push('it hung and does not say on what');
   if (verdicts[0] !== verdict) problems.push(`the verdict is ${verdict}, but ${verdicts[0]} is worse`);
   for (const { address, region, writers } of [...result.corrupted, ...(dump?.torn ?? [])]) {

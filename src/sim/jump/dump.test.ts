@@ -9,10 +9,10 @@ import {
 
 const crash = { path: 'crash' } as const;
 
-async function play(name: string): Promise<JumpResult> {
+async function play(name: string, seed = 1): Promise<JumpResult> {
   const scenario = shippedScenario(name);
   if (!scenario) throw new Error(`no scenario ${name}`);
-  return (await runScenario(scenario, 'none')).result;
+  return (await runScenario(scenario, 'none', { seed })).result;
 }
 
 const of = (result: JumpResult, part: string) => result.timeline.filter(({ text }) => text.includes(part));
@@ -58,6 +58,13 @@ describe('the dump', () => {
       expect(page).toMatchObject({ region: 'dump', owner: 'dma-buffer', writers: ['0000:02:00.0'] });
       expect(page.firstTick).toBeGreaterThan(result.runningTick ?? Number.NaN);
     }
+  });
+});
+
+describe('a busy adapter', () => {
+  it('tears a dump whatever chance does', async () => {
+    for (const seed of [0, 75, 2147483647, 4294967295])
+      expect([seed, (await play('crash-busy-nic', seed)).verdict]).toEqual([seed, 'corrupted']);
   });
 });
 

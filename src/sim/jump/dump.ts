@@ -43,7 +43,7 @@ export class DumpSaver {
 
   /** It is saved, or nobody will save it any more. */
   get over(): boolean {
-    return this.#torn !== undefined || this.#problem !== null;
+    return this.#torn !== undefined;
   }
 
   /** What changes now may or may not be in it. */
@@ -79,11 +79,10 @@ export class DumpSaver {
   }
 
   result(blame: (page: number) => CorruptedPage): DumpResult {
-    // Of what nobody saved nothing is torn.
-    const torn = this.#torn ?? (this.#problem === null ? this.#changed() : []);
+    const torn = this.#torn ?? this.#changed();
     return {
       pages: this.#saved,
-      complete: this.#torn !== undefined,
+      complete: this.over && this.#problem === null,
       target: (this.#target ?? this.#parts.targets[0])?.slot ?? null,
       problem: this.#problem,
       torn: torn.map(blame),
@@ -118,7 +117,10 @@ export class DumpSaver {
     const driver = target?.description.driver?.name;
     const words = target ? `${target.slot}${driver ? ` (${driver})` : ''}: ${why}` : why;
     this.#problem = words;
-    this.#parts.say(null, `no dump: ${words}`);
+    // Of what was not begun nothing is torn.
+    this.#torn = this.#changed();
+    const begun = this.#saved > 0 ? `, after ${this.#saved} of ${this.pages} pages` : '';
+    this.#parts.say(null, `no dump: ${words}${begun}`);
   }
 
   #changed(): readonly number[] {
