@@ -58,7 +58,6 @@ const DEVICES: Scenario['devices'] = [
   { model: 'nvme', device: 5 },
   { model: 'edu', device: 7 },
 ];
-const MORE_MODULES = ['nvme', 'ahci'];
 const DISK_APPEARS = `for i in $(seq 150); do [ -b /dev/nvme0n1 ] && break; sleep 0.1; done
 [ -b /dev/nvme0n1 ] || { echo the disk does not appear; exit 1; }`;
 /** NVM Express Base Specification, 3.5.5: Controller Configuration, whose bit 0 is Enable. */
@@ -120,27 +119,26 @@ ${findDevice('0x0010')}
 [ $(( $(devmem $(( $bar + ${NVME_CC} ))) & 1 )) = ${enabled} ] || { echo Enable of the controller is not ${enabled}; exit 1; }`;
 }
 
+async function insmodScript({ kernel }: GuestParts, names: readonly string[]): Promise<string> {
+  const modules = await kernel.modules(names);
+  return modules.map(({ name }) => `insmod ${modulePath(name)} || exit 1`).join('\n');
+}
+
 async function crash(parts: GuestParts, name: Case): Promise<Hooked> {
   const { words, enabled, intxDisabled } = CASES[name];
   const folder = new RunFolder(mkdtempSync(join(scratch, 'run-')));
-  const more = await parts.kernel.modules(MORE_MODULES);
   const scenario: Scenario = {
     ...TRAFFIC,
     devices: DEVICES,
     setup: [
-      ...more.map((module) => `insmod ${modulePath(module.name)} || exit 1`),
+      await insmodScript(parts, ['nvme', 'ahci']),
       DISK_APPEARS,
       TRAFFIC.setup,
       raiseIntx(intxDisabled),
       addHookScript(hookTable()),
     ].join('\n'),
     cmdline: { next: `${WITH_HOOK} ${words}` },
-    after: `${lookAround(enabled)}
-${more
-  .filter((module) => module.name.startsWith('nvme'))
-  .map((module) => `insmod ${modulePath(module.name)} || exit 1`)
-  .join('\n')}
-${DISK_APPEARS}`,
+    after: [lookAround(enabled), await insmodScript(parts, ['nvme']), DISK_APPEARS].join('\n'),
   };
   const verdict = await runScenario(scenario, {
     policy: 'none',

@@ -12,12 +12,14 @@ import { shootdownImage } from './shootdown.js';
 /** In the guest: what signs kernels for this machine's firmware. */
 export const SIGNING = { key: '/root/signing/key.pem', cert: '/root/signing/cert.pem' } as const;
 
+/** In place of Debian's signature: Linux does not kexec an image that has two (crypto/asymmetric_keys/verify_pefile.c). */
 const SIGN = `cd ${FILES_FOLDER}
 set -- *.deb
 [ ! -e "$1" ] || dpkg -i "$@" || exit 1
 mkdir -m 700 /root/signing
 cp key.pem cert.pem /root/signing
 for kernel in /boot/vmlinuz-*; do
+  sbattach --remove "$kernel" || exit 1
   sbsign --key ${SIGNING.key} --cert ${SIGNING.cert} --output "$kernel" "$kernel" || exit 1
 done`;
 

@@ -93,14 +93,18 @@ function corruptedPages({ machine, watch, image, brokenBefore }: Evidence): Corr
   return [...pages.values()].sort((a, b) => a.address - b.address);
 }
 
-/** A device works if its driver is bound and an interrupt of it came through; only a kernel that runs can tell. */
-function lostDevices({ machine, watch, expected, runningTick }: Evidence): LostDevice[] {
+/**
+ * A device works if its driver is bound and an interrupt of it came through; only a kernel that runs can tell. One that
+ * hung may have had no time for the first interrupt.
+ */
+function lostDevices({ machine, watch, expected, runningTick, stuckOn }: Evidence): LostDevice[] {
   if (runningTick === null) return [];
   const lost: LostDevice[] = [];
   const disabled = machine.interrupts.nobodyCared.disabled;
   for (const fn of expected) {
     if (fellOff(fn)) continue;
     const problem = lostProblem(fn, watch, disabled);
+    if (problem?.cause === 'never-served' && stuckOn) continue;
     if (problem) lost.push({ slot: fn.slot, driver: fn.description.driver?.name ?? '', ...problem });
   }
   return lost;
@@ -112,9 +116,9 @@ function fellOff(fn: SimFunction): boolean {
 }
 
 /** Wanted DMA was refused, or nothing of it came once the next kernel ran. */
-function lostWanted({ machine, watch, runningTick }: Evidence): readonly RefusedWrites[] {
+function lostWanted({ machine, watch, runningTick, stuckOn }: Evidence): readonly RefusedWrites[] {
   const lost = [...watch.wantedRefused];
-  if (runningTick === null) return lost;
+  if (runningTick === null || stuckOn) return lost;
   for (const fn of machine.functions.values()) {
     if (!fn.description.wanted || fellOff(fn) || lost.some(({ slot }) => slot === fn.slot)) continue;
     const last = watch.wantedLanded.get(fn.slot);
