@@ -10,7 +10,7 @@ const table = (when: 'crash' | 'always' = 'crash') =>
 
 /** A script as `install` writes it, with the folders of the system that it names moved below `folder`. */
 function installed(folder: string, name: string, program = 'program'): string {
-  const moved = ['/var/lib/shootdown', '/var/lib/kdump', '/usr/share/initramfs-tools', '/usr/bin/'];
+  const moved = ['/var/lib/shootdown', '/var/lib/kdump', '/usr/share/initramfs-tools'];
   let text = readFileSync(join(INTEGRATIONS, name), 'utf8')
     .replaceAll('@LIB@', join(INTEGRATIONS, 'lib'))
     .replaceAll('@PROGRAM@', join(folder, 'stubs', program));
@@ -32,14 +32,14 @@ describe('the hook of initramfs-tools', () => {
   function build(
     program: string,
     check: (built: Built) => void,
-    options: { kdump?: boolean; kept?: string } = {},
+    options: { kdump?: boolean; kept?: string; shells?: typeof SHELLS } = {},
   ): void {
-    for (const shell of SHELLS) {
+    const { kdump = true, kept, shells = SHELLS } = options;
+    for (const shell of shells) {
       withFolder((folder) => {
-        const { kdump = true, kept } = options;
         writeFiles(folder, {
           'usr/share/initramfs-tools/hook-functions':
-            'copy_exec() { mkdir -p "$DESTDIR/$(dirname "$2")" && : >"$DESTDIR/$2"; }\n',
+            'copy_exec() { [ -x "$1" ] && mkdir -p "$DESTDIR/$(dirname "$2")" && : >"$DESTDIR/$2"; }\n',
           ...(kept === undefined ? {} : { 'var/lib/shootdown/hook.table': kept }),
           made: table(),
           always: table('always'),
@@ -67,6 +67,8 @@ describe('the hook of initramfs-tools', () => {
   }
 
   const START = 'conf/conf.d/shootdown';
+  /** Where it is what was built that is run in each shell. */
+  const once = { shells: SHELLS.slice(0, 1) };
 
   it('answers what it needs first', () => {
     withFolder((folder) => {
@@ -114,59 +116,71 @@ describe('the hook of initramfs-tools', () => {
   });
 
   it('starts so that nothing ends /init', () => {
-    build('cp made "$3"', ({ read }) => {
-      const line = read(START);
-      for (const shell of SHELLS) {
-        withFolder((folder) => {
-          writeFiles(folder, { init: `set -e\n${line}\necho alive\n` });
-          // The gate is not there: as bad as it gets.
-          expect(runScript(folder, join(folder, 'init'), [], { shell }).stdout).toBe('alive\n');
-        });
-      }
-    });
+    build(
+      'cp made "$3"',
+      ({ read }) => {
+        const line = read(START);
+        for (const shell of SHELLS) {
+          withFolder((folder) => {
+            writeFiles(folder, { init: `set -e\n${line}\necho alive\n` });
+            // The gate is not there: as bad as it gets.
+            expect(runScript(folder, join(folder, 'init'), [], { shell }).stdout).toBe('alive\n');
+          });
+        }
+      },
+      once,
+    );
   });
 
   it('ends a gate that does not end by itself', () => {
-    build('cp made "$3"', ({ read }) => {
-      for (const shell of SHELLS) {
-        withFolder((folder) => {
-          const line = read(START)
-            .replaceAll('/usr/lib/shootdown/gate', join(folder, 'gate'))
-            .replaceAll('/usr/lib/shootdown/bin/sleep 10', 'sleep 1');
-          writeFiles(folder, { gate: 'sleep 30 & wait\n', init: `${line}\necho alive\n` });
-          expect(runScript(folder, join(folder, 'init'), [], { shell }).stdout).toBe('alive\n');
-        });
-      }
-    });
+    build(
+      'cp made "$3"',
+      ({ read }) => {
+        for (const shell of SHELLS) {
+          withFolder((folder) => {
+            const line = read(START)
+              .replaceAll('/usr/lib/shootdown/gate', join(folder, 'gate'))
+              .replaceAll('/usr/lib/shootdown/bin/sleep 10', 'sleep 1');
+            writeFiles(folder, { gate: 'sleep 30 & wait\n', init: `${line}\necho alive\n` });
+            expect(runScript(folder, join(folder, 'init'), [], { shell }).stdout).toBe('alive\n');
+          });
+        }
+      },
+      once,
+    );
   });
 
   it('keeps the log where it will be found', () => {
-    build('cp made "$3"', ({ read }) => {
-      withFolder((folder) => {
-        const script = read('scripts/init-top/shootdown').replaceAll('/run/', `${folder}/run/`);
-        writeFiles(folder, {
-          keep: script.replaceAll('/shootdown-hook.log', `${folder}/log`),
-          log: 'gated\n',
+    build(
+      'cp made "$3"',
+      ({ read }) => {
+        withFolder((folder) => {
+          const script = read('scripts/init-top/shootdown').replaceAll('/run/', `${folder}/run/`);
+          writeFiles(folder, {
+            keep: script.replaceAll('/shootdown-hook.log', `${folder}/log`),
+            log: 'gated\n',
+          });
+          expect(runScript(folder, join(folder, 'keep'), ['prereqs']).stdout).toBe('');
+          expect(existsSync(join(folder, 'run'))).toBe(false);
+          expect(runScript(folder, join(folder, 'keep'), []).status).toBe(0);
+          expect(readFileSync(join(folder, 'run/shootdown/hook.log'), 'utf8')).toBe('gated\n');
         });
-        expect(runScript(folder, join(folder, 'keep'), ['prereqs']).stdout).toBe('');
-        expect(existsSync(join(folder, 'run'))).toBe(false);
-        expect(runScript(folder, join(folder, 'keep'), []).status).toBe(0);
-        expect(readFileSync(join(folder, 'run/shootdown/hook.log'), 'utf8')).toBe('gated\n');
-      });
-    });
+      },
+      once,
+    );
   });
 });
 
 describe('the module of dracut', () => {
   /** What `install` asked dracut for. */
-  function build(program: string): { stdout: string; stderr: string } {
-    let result = { stdout: '', stderr: '' };
+  function build(program: string): { stdout: string; stderr: string; order: string | null } {
+    let result = { stdout: '', stderr: '', order: null as string | null };
     withFolder((folder) => {
       writeFiles(folder, { made: table() });
       const module = readFileSync(installed(folder, 'dracut/95shootdown/module-setup.sh'), 'utf8');
       const driver = `
-        moddir=/modules; DRACUT_TMPDIR=${folder}
-        for name in require_binaries inst_multiple inst_simple inst_hook dwarn; do
+        moddir=/modules; DRACUT_TMPDIR=${folder}; initdir=${folder}/image
+        for name in require_binaries inst_multiple inst_simple inst_hook dwarn dracut_module_included; do
           eval "$name() { echo $name \\"\\$@\\"; }"
         done
         check && depends && install && echo done`;
@@ -174,7 +188,12 @@ describe('the module of dracut', () => {
       const env = stubs(folder, { program: `cd ${folder}; ${program}` });
       const run = runScript(folder, join(folder, 'driver'), [], { shell: ['bash'], env });
       expect(run.status).toBe(0);
-      result = { stdout: run.stdout.replaceAll(folder, '').replaceAll(INTEGRATIONS, ''), stderr: run.stderr };
+      const order = join(folder, 'image/etc/systemd/system/systemd-modules-load.service.d/shootdown.conf');
+      result = {
+        stdout: run.stdout.replaceAll(folder, '').replaceAll(INTEGRATIONS, ''),
+        stderr: run.stderr,
+        order: existsSync(order) ? readFileSync(order, 'utf8') : null,
+      };
     });
     return result;
   }
@@ -185,13 +204,19 @@ describe('the module of dracut', () => {
       'inst_multiple od dd sleep',
       'inst_simple /lib/gate /usr/lib/shootdown/gate',
       'inst_simple /shootdown.table /usr/lib/shootdown/table',
+      'dracut_module_included systemd',
       'inst_hook pre-udev 00 /modules/gate-hook.sh',
       'done',
     ]);
   });
 
+  it('has it before drivers that are loaded by name', () => {
+    expect(build('cp made "$3"').order).toBe('[Unit]\nAfter=dracut-pre-udev.service\n');
+  });
+
   it('leaves it out without a table, and says so', () => {
-    const { stdout } = build('exit 1');
+    const { stdout, order } = build('exit 1');
+    expect(order).toBe(null);
     expect(stdout).toContain('dwarn shootdown: the hook is not in this initramfs');
     expect(stdout).not.toContain('inst_hook');
     expect(stdout).toMatch(/done\n$/);

@@ -174,10 +174,10 @@ it('gates what the plan for after the jump gates, whatever the machine and the p
       left += planned(machine, GATE_ALL).size - wanted.length;
     });
   });
-  await fc.assert(property, { numRuns: 60, seed: 20060, endOnFailure: false });
+  await fc.assert(property, { numRuns: 24, seed: 20060, endOnFailure: false });
   // Neither all nor nothing.
-  expect(gated).toBeGreaterThan(50);
-  expect(left).toBeGreaterThan(50);
+  expect(gated).toBeGreaterThan(30);
+  expect(left).toBeGreaterThan(30);
 });
 
 it('has seen both segments, virtual functions and facts of before', () => {

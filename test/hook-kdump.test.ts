@@ -155,6 +155,13 @@ describe('kdump-kernel', () => {
     });
   });
 
+  it('names the initrd that kdump-tools would take, which is not the one it was told of', () => {
+    onSystem((system) => {
+      system.defaults('KDUMP_KERNEL=\nKDUMP_INITRD="/var/lib/kdump/initrd.img; touch /x"\n');
+      expect(system.sourced()).toBe(`/${WRAPPED} /boot/initrd.img-${V}`);
+    });
+  });
+
   it('survives settings that are no script', () => {
     onSystem((system) => {
       system.defaults('KDUMP_KERNEL="(\nexit 1\n');
@@ -273,7 +280,7 @@ describe('save-flight', () => {
       const crash = path('var/crash');
       if (existsSync(crash)) {
         for (const name of readdirSync(crash, { recursive: true, encoding: 'utf8' }).sort())
-          if (name.includes('/')) found[name] = readFileSync(join(crash, name), 'utf8');
+          if (name.includes('.')) found[name] = readFileSync(join(crash, name), 'utf8');
           else found[name] ??= '';
       }
       if (existsSync(path('slept'))) found['slept'] = readFileSync(path('slept'), 'utf8');
@@ -331,10 +338,21 @@ describe('save-flight', () => {
   it('goes where the dump goes', () => {
     onSystem(({ write, run, defaults, path }) => {
       write(nodes);
-      defaults('KDUMP_COREDIR="$SHOOTDOWN_ROOT/srv/dumps"\n');
+      defaults('KDUMP_COREDIR=/srv/dumps\n');
       run('save-flight');
       expect(readdirSync(path('srv/dumps'))).toHaveLength(1);
     });
+  });
+
+  it('apart from the dumps where those are counted, since its folder would count as one', () => {
+    const counted = (number: string) =>
+      saved({ ...nodes, 'etc/default/kdump-tools': `KDUMP_NUM_DUMPS=${number}\n` }, clock('202611231307:08'));
+    expect(Object.keys(counted('2'))).toEqual([
+      'shootdown-pending',
+      'shootdown-pending/202611231307',
+      'shootdown-pending/202611231307/shootdown-flight.1.bin',
+    ]);
+    expect(Object.keys(counted('0'))).toEqual(['202611231307', '202611231307/shootdown-flight.1.bin']);
   });
 
   describe('--tidy', () => {
@@ -347,7 +365,7 @@ describe('save-flight', () => {
         }
         expect(run('save-flight', ['--tidy']).status).toBe(0);
         left = readdirSync(path('var/crash'), { recursive: true, encoding: 'utf8' })
-          .filter((name) => name.includes('/'))
+          .filter((name) => name.includes('.'))
           .sort();
       });
       return left;
@@ -364,7 +382,31 @@ describe('save-flight', () => {
       ]);
     });
 
+    it('puts a record that waits beside its dump, of that minute or a later one', () => {
+      const [first, then] = ['202611231307', '202611231308'];
+      const waits = `shootdown-pending/${record(first)}`;
+      for (const stamp of [first, then])
+        expect(tidied(waits, dump('202611231306'), dump(stamp))).toEqual([
+          dump('202611231306'),
+          dump(stamp),
+          record(stamp),
+        ]);
+    });
+
+    it('the one of two that is nearer', () => {
+      const [first, then] = ['202611231307', '202611231309'];
+      expect(tidied(record(first), `shootdown-pending/${record('202611231308')}`, dump(then))).toEqual([
+        record(first),
+        dump(then),
+        record(then),
+      ]);
+    });
+
     it.each([
+      [
+        'that waits for a dump that was not saved',
+        ['202611231306/dump.202611231306', 'shootdown-pending/202611231307/shootdown-flight.1.bin'],
+      ],
       ['that has a dump', [record('202611231307'), dump('202611231307'), dump('202611231308')]],
       [
         'of which the next dump has one',
@@ -376,5 +418,37 @@ describe('save-flight', () => {
     ])('leaves a record %s', (_, files) => {
       expect(tidied(...files)).toEqual([...files].sort());
     });
+  });
+});
+
+describe('the drop-in of kdump-tools.service', () => {
+  const unit = readFileSync(join(INTEGRATIONS, 'systemd/kdump-tools.service.d/shootdown.conf'), 'utf8');
+
+  /** What a line of it runs, with scripts that only say that they were run. */
+  function ran(line: string, files: Record<string, string>, env: Record<string, string> = {}): string {
+    const [, script = ''] = new RegExp(`^${line}=-/bin/sh -c '(.*)'$`, 'm').exec(unit) ?? [];
+    expect(script).not.toBe('');
+    let said = '';
+    withFolder((folder) => {
+      const says = { 'save-flight': 'echo saves', 'kdump-fallback': 'echo falls back' };
+      const { PATH } = stubs(folder, says);
+      const text = script.replaceAll('$$', '$').replaceAll('@LIB@', join(folder, 'stubs'));
+      writeFiles(folder, { ...files, script: text.replaceAll('/proc/', `${folder}/proc/`) });
+      said = runScript(folder, join(folder, 'script'), [], { env: { PATH, ...env } }).stdout.trim();
+    });
+    return said;
+  }
+
+  it('saves the record in a capture kernel that was not told of kdump-tools-dump.service', () => {
+    expect(ran('ExecStartPre', { 'proc/vmcore': 'x' })).toBe('saves');
+    expect(ran('ExecStartPre', {})).toBe('');
+  });
+
+  it('falls back after a start that failed, not after a stop', () => {
+    expect(ran('ExecStopPost', {}, { SERVICE_RESULT: 'exit-code', EXIT_STATUS: '1' })).toBe('falls back');
+    expect(ran('ExecStopPost', {}, { SERVICE_RESULT: 'timeout', EXIT_STATUS: 'TERM' })).toBe('falls back');
+    expect(ran('ExecStopPost', {}, { SERVICE_RESULT: 'success', EXIT_STATUS: '0' })).toBe('');
+    expect(ran('ExecStopPost', {}, { SERVICE_RESULT: 'exit-code', EXIT_STATUS: '0' })).toBe('');
+    expect(ran('ExecStopPost', {})).toBe('');
   });
 });

@@ -119,5 +119,6 @@ describe('hook-table and refresh', () => {
   it('take only what can be a version', () => {
     expect(shootdown(['refresh', '--kernel', '../../etc/passwd']).status).toBe(64);
     expect(shootdown(['refresh', '--kernel', '6.1', '--remove', '6.1']).status).toBe(64);
+    expect(shootdown(['refresh', '--boot', '--remove', '6.1']).status).toBe(64);
   });
 });

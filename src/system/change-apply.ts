@@ -98,7 +98,7 @@ async function rollBack(
   part: Part,
   wasEmpty: boolean,
 ): Promise<readonly string[]> {
-  // A program that failed may have done half its work (kdump-tools removes an initrd before it makes the new one).
+  // A program that failed may have done half its work.
   const steps = planUndo(system, journal.entries, [part]);
   const { problems } = await undoChanges(system, journal, steps);
   if (problems.length > 0 || !wasEmpty || journal.entries.length > 0) return problems;
@@ -260,9 +260,57 @@ async function runOrThrow(
   { command, args }: CommandLine | CommandEntry,
   fine: readonly number[] = [],
 ): Promise<void> {
-  const result = await system.run(command, args, { timeoutMs: COMMAND_MS });
+  const run = () => system.run(command, args, { timeoutMs: COMMAND_MS });
+  const line = [command, ...args].join(' ');
+  const result = await (command === PLACES_OF.kdumpHook
+    ? keepingInitrd(system, args[0] ?? '', line, run)
+    : run());
   if (result.status === 0 || fine.includes(result.status)) return;
-  throw new ShootdownError('io', `${[command, ...args].join(' ')}: ${failureText(result)}`);
+  throw new ShootdownError('io', `${line}: ${failureText(result)}`);
+}
+
+/** kdump-tools removes an initrd before it makes it anew; if that fails, the one of before is put back. */
+async function keepingInitrd(
+  system: System,
+  version: string,
+  line: string,
+  run: () => Promise<RunResult>,
+): Promise<RunResult> {
+  const initrd = `${PLACES_OF.kdumpState}/initrd.img-${version}`;
+  const aside = `${PLACES_OF.kdumpState}/.initrd.img-${version}.shootdown`;
+  const isKept = setAside(system, initrd, aside);
+  const result = await run();
+  if (!isKept) return result;
+  const isLost = !system.exists(initrd);
+  if (result.status !== 0 || isLost) {
+    system.rename(aside, initrd);
+    if (result.status === 0) throw new ShootdownError('io', `${line}: it made no ${initrd}`);
+    return result;
+  }
+  attemptTo(() => system.remove(aside));
+  return result;
+}
+
+/** Without a second copy, since there may be no room for one. Where it cannot be done the program runs as it would. */
+function setAside(system: System, path: string, aside: string): boolean {
+  return attemptTo(() => {
+    // One that ended half-way has left the only one there is.
+    if (!system.exists(path) && system.exists(aside)) system.rename(aside, path);
+    system.remove(aside);
+    if (system.exists(path)) system.hardLink(path, aside);
+  })
+    ? system.exists(aside)
+    : false;
+}
+
+function attemptTo(action: () => void): boolean {
+  try {
+    action();
+    return true;
+  } catch (error) {
+    if (!(error instanceof ShootdownError)) throw error;
+    return false;
+  }
 }
 
 /** Why a program failed: the end of what it said. */

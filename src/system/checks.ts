@@ -1,9 +1,14 @@
+import { dirname } from 'node:path';
 import { confidentialGuest } from '../image/confidential.js';
 import { ShootdownError } from '../pci/error.js';
+import { initrdToLoad } from './kdump.js';
 import { bootVersions } from './kernels.js';
+import { hookImages, newest } from './parts.js';
 import { PLACES_OF } from './places.js';
 import { type Generator, type Install, kernelFiles, type Part } from './state.js';
 import { hasProgram, readTextOf, realPath, type System } from './system.js';
+
+type Hook = NonNullable<Install['parts']['hook']>;
 
 /** Throws `refused`, `unsupported` or `not-found` with what is missing and what to do: before anything is changed. */
 export function checkInstallable(system: System, part: Part, install: Install): void {
@@ -13,7 +18,12 @@ export function checkInstallable(system: System, part: Part, install: Install): 
       'this is a capture kernel: install on the system it saves the dump of',
     );
   if (part === 'hook') {
-    if (install.parts.hook?.when === 'crash') checkKdump(system);
+    const { hook } = install.parts;
+    if (!hook) return;
+    if (hook.when === 'crash') checkKdump(system);
+    if (!system.live) return;
+    if (hook.when === 'crash') checkLoadedImage(system, hook);
+    checkHookRoom(system, hook);
     return;
   }
   if (part === 'kdump') checkKdump(system);
@@ -71,6 +81,42 @@ function checkKdump(system: System): void {
     );
 }
 
+/** The hook works in the capture kernel only if it is in the initramfs that kdump loads. */
+function checkLoadedImage(system: System, hook: Hook): void {
+  const running = readTextOf(system, PLACES_OF.release)?.trim() ?? '';
+  const image = initrdToLoad(system, running);
+  const ours = hookImages(hook, running);
+  if (image === undefined || ours.includes(image)) return;
+  throw new ShootdownError(
+    'refused',
+    `kdump loads ${image}, and the hook goes into ${ours.join(', ')}: ${loadsOtherAdvice(hook)}`,
+  );
+}
+
+/** How to have kdump load what the hook goes into. */
+export function loadsOtherAdvice({ generator, when }: Hook): string {
+  if (generator === 'dracut')
+    return `leave KDUMP_KERNEL and KDUMP_INITRD empty in ${PLACES_OF.kdumpDefaults}`;
+  const [kernel, initrd] = [`${PLACES_OF.kdumpState}/vmlinuz`, `${PLACES_OF.kdumpState}/initrd.img`];
+  const settings = `set KDUMP_KERNEL=${kernel} and KDUMP_INITRD=${initrd} in ${PLACES_OF.kdumpDefaults}`;
+  return when === 'always' ? settings : `${settings}; or shootdown install hook --when always`;
+}
+
+/** An initramfs is made anew beside the old one, which is needed if that fails. */
+function checkHookRoom(system: System, hook: Hook): void {
+  const images = newest(system).flatMap((version) => hookImages(hook, version));
+  for (const image of images.filter((path) => system.exists(path))) {
+    const folder = dirname(image);
+    const free = system.freeBytes(folder);
+    const needed = sizeOf(system, image) + (16 << 20);
+    if (free !== undefined && free < needed)
+      throw new ShootdownError(
+        'refused',
+        `${folder} has ${mib(free)} MiB left, and making ${image} anew needs ${mib(needed)} MiB: free some, or remove old kernels`,
+      );
+  }
+}
+
 function checkStubRuns(system: System): void {
   const guest = system.live ? confidentialGuest(readTextOf(system, PLACES_OF.cpuinfo) ?? '') : undefined;
   if (guest === undefined) return;
@@ -108,12 +154,13 @@ function checkRoom(system: System): void {
     .reduce((sum, { original }) => sum + sizeOf(system, original) + (1 << 20), 0);
   const free = system.freeBytes('/var/lib');
   if (free === undefined || free >= needed) return;
-  const mib = (bytes: number) => Math.ceil(bytes / (1 << 20));
   throw new ShootdownError(
     'refused',
     `/var/lib has ${mib(free)} MiB left, and the wrapped kernels need ${mib(needed)}: free some, or remove old kernels`,
   );
 }
+
+const mib = (bytes: number) => Math.ceil(bytes / (1 << 20));
 
 function sizeOf(system: System, path: string): number {
   return system.entry(realPath(system, path))?.size ?? 0;

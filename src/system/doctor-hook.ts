@@ -1,10 +1,12 @@
 import { ShootdownError } from '../pci/error.js';
-import { generatorFor } from './checks.js';
-import { type Check, ok, problem, type Said, some, warning } from './doctor-check.js';
+import { generatorFor, loadsOtherAdvice } from './checks.js';
+import { type Check, note, ok, problem, type Said, some, warning } from './doctor-check.js';
+import { RELOAD } from './doctor-loaded.js';
 import type { DoctorView } from './doctor-view.js';
 import { compileGateTable } from './gate-table.js';
 import { initramfsFiles } from './initramfs-file.js';
-import { initramfsPaths } from './parts.js';
+import { initrdToLoad, loadedInitrd } from './kdump.js';
+import { hookImages, initramfsPaths } from './parts.js';
 import { PLACES_OF } from './places.js';
 import type { Install } from './state.js';
 
@@ -14,6 +16,7 @@ type Hook = NonNullable<Install['parts']['hook']>;
 export const HOOK_CHECKS: readonly Check[] = [
   { id: 'hook.generator', look: lookAtGenerator },
   { id: 'hook.initramfs', look: lookAtImages },
+  { id: 'hook.loaded', live: true, look: lookWhichIsLoaded },
 ];
 
 const TABLE = 'usr/lib/shootdown/table';
@@ -56,6 +59,29 @@ async function lookAtImages(view: DoctorView): Promise<readonly Said[]> {
   return said;
 }
 
+/** The hook may be in an initramfs that kdump does not load. */
+function lookWhichIsLoaded(view: DoctorView): readonly Said[] {
+  const { system, running } = view;
+  const hook = view.install?.parts.hook;
+  if (!hook || running === undefined || !view.hasKdumpTools) return [];
+  const ours = hookImages(hook, running);
+  const advice = `${loadsOtherAdvice(hook)}; then ${RELOAD}`;
+  const loaded = view.isLoaded ? loadedInitrd(system, running) : undefined;
+  if (loaded !== undefined && !ours.includes(loaded))
+    return [problem(`loaded for a crash is ${loaded}, which the hook does not go into`, advice)];
+  const next = initrdToLoad(system, running);
+  if (next !== undefined && !ours.includes(next))
+    return [problem(`kdump-tools loads ${next}, which the hook does not go into`, advice)];
+  const image = loaded ?? next;
+  return [
+    image === undefined
+      ? note(
+          `which initramfs kdump-tools loads is computed in ${PLACES_OF.kdumpDefaults}, and not known here`,
+        )
+      : ok(`the hook goes into ${image}, which kdump loads`),
+  ];
+}
+
 interface Image {
   readonly path: string;
   readonly remake: string;
@@ -86,7 +112,7 @@ function imagesOf({ system }: DoctorView, { generator, when }: Hook, version: st
 async function lookAtImage(view: DoctorView, hook: Hook, version: string, image: Image): Promise<Said> {
   const { path } = image;
   const reload = image.kdump && view.isLoaded && version === view.running;
-  const again = `${image.remake}${reload ? ', then kdump-config reload' : ''}`;
+  const again = `${image.remake}${reload ? `, then ${RELOAD}` : ''}`;
   let files: ReadonlyMap<string, Buffer> | undefined;
   try {
     files = await initramfsFiles(view.system, path, [TABLE, GATE, ...STARTS]);
@@ -100,7 +126,7 @@ async function lookAtImage(view: DoctorView, hook: Hook, version: string, image:
   const differs = await difference(view, hook, table.toString('utf8'));
   if (differs !== undefined) return warning(`the hook in ${path} ${differs}`, again);
   if (reload && view.isNewer(path, view.kexecCommandPath))
-    return warning(`${path} is newer than what is loaded of it for a crash`, 'kdump-config reload');
+    return warning(`${path} is newer than what is loaded of it for a crash`, RELOAD);
   return ok(`the hook is in ${path}, with the policy of now`);
 }
 

@@ -14,22 +14,32 @@ export const JUMP_CHECKS: readonly Check[] = [
   { id: 'jump.hook', look: lookAtHookLog },
 ];
 
-/** As kdump-tools names them, by the minute: the newest that has such a file. */
-function newestWith(
-  { system, settings }: DoctorView,
-  name: RegExp,
-): { folder: string; names: readonly string[] } | undefined {
-  for (const stamp of system.list(settings.coredir).toReversed()) {
-    if (!/^[12]\d{11}$/.test(stamp)) continue;
-    const folder = `${settings.coredir}/${stamp}`;
-    const names = system.list(folder);
-    if (names.some((each) => name.test(each))) return { folder, names };
-  }
-  return undefined;
+interface Saved {
+  readonly folder: string;
+  readonly names: readonly string[];
 }
 
+/** As kdump-tools names them, by the minute: the newest that has such a file. */
+function newestWith({ system, settings }: DoctorView, name: RegExp, below = ''): Saved | undefined {
+  const stamps = system.list(`${settings.coredir}${below}`).filter((stamp) => /^[12]\d{11}$/.test(stamp));
+  return stamps
+    .toReversed()
+    .map((stamp) => `${settings.coredir}${below}/${stamp}`)
+    .map((folder) => ({ folder, names: system.list(folder) }))
+    .find(({ names }) => names.some((each) => name.test(each)));
+}
+
+/** What `save-flight` saved, be it beside a dump or not (yet). */
+function newestSaved(view: DoctorView, name: RegExp): Saved | undefined {
+  const both = ['', '/shootdown-pending'].flatMap((below) => newestWith(view, name, below) ?? []);
+  return both.sort((a, b) => stampOf(a).localeCompare(stampOf(b))).at(-1);
+}
+
+const stampOf = ({ folder }: Saved) => folder.slice(-12);
+
 function lookAtDump(view: DoctorView): readonly Said[] {
-  const newest = newestWith(view, /./);
+  // Of a dump that went to another machine only what we saved is here.
+  const newest = newestWith(view, view.settings.remote ? /^(?!\.?shootdown-)/ : /./);
   if (!newest) return [];
   const { folder, names } = newest;
   if (names.some((name) => /^(dump|vmcore)\.\d+/.test(name)))
@@ -48,7 +58,7 @@ function lookAtDump(view: DoctorView): readonly Said[] {
 const FLIGHT = /^shootdown-flight\..*\.bin$/;
 
 function lookAtFlight(view: DoctorView): readonly Said[] {
-  const newest = newestWith(view, FLIGHT);
+  const newest = newestSaved(view, FLIGHT);
   if (!newest) return [];
   return newest.names
     .filter((name) => FLIGHT.test(name))
@@ -116,7 +126,7 @@ const TROUBLE =
 const SUM = /^after the jump: \S+ \S+.*left live$/;
 
 function lookAtHookLog(view: DoctorView): readonly Said[] {
-  const newest = newestWith(view, /^shootdown-hook\.log$/);
+  const newest = newestSaved(view, /^shootdown-hook\.log$/);
   const logs = [
     ...(newest ? [{ path: `${newest.folder}/shootdown-hook.log`, jump: 'the last crash' }] : []),
     ...(view.system.live ? [{ path: '/run/shootdown/hook.log', jump: 'the start of this kernel' }] : []),

@@ -10,6 +10,7 @@ const UNITS = '/etc/systemd/system';
 export const KDUMP_CHECKS: readonly Check[] = [
   { id: 'kdump.tools', look: lookAtTools },
   { id: 'kdump.use', look: lookAtUse },
+  { id: 'kdump.settings', look: lookAtSettings },
   { id: 'kdump.unit', look: lookAtUnit },
   { id: 'kdump.memory', live: true, look: lookAtMemory },
   { id: 'kdump.initrd', look: lookAtInitrd },
@@ -34,6 +35,15 @@ function lookAtUse(view: DoctorView): readonly Said[] {
   const advice = `set USE_KDUMP=1 in ${PLACES_OF.kdumpDefaults}, then kdump-config load`;
   const text = 'USE_KDUMP is off: no dump would be saved';
   return [view.needsKdump ? problem(text, advice) : warning(text, advice)];
+}
+
+/** ucf leaves a file alone that has our line, and puts what a package brings beside it. */
+function lookAtSettings({ system }: DoctorView): readonly Said[] {
+  const file = PLACES_OF.kdumpDefaults;
+  const newer = `${file}.ucf-dist`;
+  if (!system.exists(newer)) return [];
+  const advice = `take over what is new in it by hand, then remove it: diff ${file} ${newer}`;
+  return [note(`an upgrade of kdump-tools left its new settings in ${newer}`, advice)];
 }
 
 function lookAtUnit(view: DoctorView): readonly Said[] {

@@ -3,6 +3,7 @@ import { policyDigest } from '../quiesce/policy-digest.js';
 import { sha256Of } from './change.js';
 import { signatureNeeded } from './checks.js';
 import { type Check, note, ok, problem, type Said, some, warning } from './doctor-check.js';
+import { RELOAD } from './doctor-loaded.js';
 import type { DoctorView } from './doctor-view.js';
 import { bootVersions, sumsText, wrappedVersions } from './kernels.js';
 import { kernelFiles } from './state.js';
@@ -33,7 +34,7 @@ async function lookAtWrapped(view: DoctorView, version: string): Promise<readonl
   if (!view.system.live && !view.system.exists(files.wrapped))
     return [note(`${files.wrapped} is made when this system boots`)];
   const broken = brokenness(view, version);
-  const again = `${REFRESH}${view.has('kdump') ? ', then kdump-config reload' : ''}`;
+  const again = `${REFRESH}${view.has('kdump') ? `, then ${RELOAD}` : ''}`;
   if (broken !== undefined) return [problem(`${broken}: the plain kernel is loaded instead`, again)];
   const { wrapped } = files;
   const info = view.image(wrapped)?.wrapped;

@@ -4,7 +4,8 @@ import { PLACES_OF } from './places.js';
 import { kernelFiles } from './state.js';
 import { realPath } from './system.js';
 
-const RELOAD = 'kdump-config reload';
+/** Its unit loads the plain kernel if the wrapped one cannot be loaded; kdump-config by hand loads nothing then. */
+export const RELOAD = 'systemctl restart kdump-tools';
 
 /** What waits for a crash, and whether it is what should. */
 export const LOADED_CHECKS: readonly Check[] = [
@@ -12,6 +13,7 @@ export const LOADED_CHECKS: readonly Check[] = [
   { id: 'kdump.loaded', live: true, look: lookWhetherLoaded },
   { id: 'kdump.kernel', live: true, look: lookAtKernel },
   { id: 'kdump.words', live: true, look: lookAtWords },
+  { id: 'kdump.target', live: true, look: lookAtTarget },
 ];
 
 /** The line in the file of kdump-tools, and what is set by hand beside it. */
@@ -28,10 +30,7 @@ function lookAtLine(view: DoctorView): readonly Said[] {
     ];
   if (overridden)
     return [
-      problem(
-        `KDUMP_KERNEL is set behind the line of shootdown in ${file}`,
-        'take it out, then kdump-config reload',
-      ),
+      problem(`KDUMP_KERNEL is set behind the line of shootdown in ${file}`, `take it out, then ${RELOAD}`),
     ];
   if (!isByHand(view, kernel)) return [ok(`the line of shootdown is in ${file}`)];
   return [
@@ -124,4 +123,18 @@ function lookAtWords(view: DoctorView): readonly Said[] {
       warning(`the capture kernel has shootdown=${word} on its command line: nothing is stopped`, advice),
     ];
   return [note(`the capture kernel has shootdown=${word} on its command line, which means nothing`, advice)];
+}
+
+/** Which unit saves the dump in the capture kernel: ours that saves the record comes with it. */
+function lookAtTarget(view: DoctorView): readonly Said[] {
+  if (!view.isLoaded || !(view.has('kdump') || view.has('hook'))) return [];
+  const command = view.kexecCommand ?? '';
+  if (!/--command-line=/.test(command) || /[\s"'=]systemd\.unit=kdump-tools-dump\.service/.test(command))
+    return [];
+  return [
+    note(
+      'the capture kernel is not told to start kdump-tools-dump.service: it boots as far as it can, and without install kdump the record of shootdown is not saved',
+      `put systemd.unit=kdump-tools-dump.service back into KDUMP_CMDLINE_APPEND (${PLACES_OF.kdumpDefaults}), then ${RELOAD}`,
+    ),
+  ];
 }

@@ -130,13 +130,13 @@ describe('kdump that is not as it should be', () => {
       'the plain kernel loaded',
       () => addToTree(system.root, '/var/crash/kexec_cmd', 'kexec -p /var/lib/kdump/vmlinuz\n'),
       ['problem kdump.kernel'],
-      /is \/var\/lib\/kdump\/vmlinuz, and not .*kernels\/vmlinuz-6.* → kdump-config reload/,
+      /is \/var\/lib\/kdump\/vmlinuz, and not .*kernels\/vmlinuz-6.* → systemctl restart kdump-tools/,
     ],
     [
       'wrapped file missing',
       () => removeTree(`${system.root}${WRAPPED}`),
       ['problem kdump.kernel', 'problem kernel.wrapped'],
-      /is missing: the plain kernel is loaded instead → shootdown refresh, then kdump-config reload/,
+      /is missing: the plain kernel is loaded instead → shootdown refresh, then systemctl restart kdump-tools/,
     ],
     [
       'wrapped file damaged',
@@ -283,6 +283,23 @@ describe('kdump that is not as it should be', () => {
       /6\.1\.0-27-amd64 has no initramfs and no modules/,
     ],
     [
+      'settings of a package beside them',
+      () => addToTree(system.root, '/etc/default/kdump-tools.ucf-dist', 'USE_KDUMP=1\n'),
+      [],
+      /left its new settings in \S+\.ucf-dist → .*diff/,
+    ],
+    [
+      'a capture kernel that boots as far as it can',
+      () =>
+        addToTree(
+          system.root,
+          '/var/crash/kexec_cmd',
+          `kexec -p --command-line="root=x nr_cpus=1 irqpoll" ${WRAPPED}\n`,
+        ),
+      [],
+      /is not told to start kdump-tools-dump\.service.* → put systemd\.unit=/,
+    ],
+    [
       'no kdump initrd',
       () => removeTree(`${system.root}${KDUMP_INITRD}`),
       ['warning kdump.initrd'],
@@ -394,7 +411,7 @@ describe('the hook', () => {
 
   it('is missed, and its table is compared', async () => {
     await installed(['hook']);
-    const again = `/etc/kernel/postinst.d/kdump-tools ${RUNNING}, then kdump-config reload`;
+    const again = `/etc/kernel/postinst.d/kdump-tools ${RUNNING}, then systemctl restart kdump-tools`;
     const cases: readonly [string | null, RegExp, string][] = [
       [null, /the hook is not in/, 'problem'],
       [await compiled('always'), /has "when always", and installed is "when crash"/, 'warning'],
@@ -417,10 +434,25 @@ describe('the hook', () => {
     put(await compiled());
     utimesSync(`${system.root}${KDUMP_INITRD}`, 4e9, 4e9);
     expect(textOf(await doctor(), 'hook.initramfs')).toMatch(
-      /is newer than what is loaded .* → kdump-config reload/,
+      /is newer than what is loaded .* → systemctl restart kdump-tools/,
     );
     addToTree(system.root, KDUMP_INITRD, { text: image(null).subarray(0, 40), mode: 0o644 });
     expect(bad(await doctor())).toEqual(['problem hook.initramfs']);
+  });
+
+  it('is missed where kdump loads another initramfs', async () => {
+    await installed(['hook']);
+    put(await compiled());
+    const other = `kexec -p --initrd=/boot/initrd.img-${RUNNING} /boot/vmlinuz-${RUNNING}\n`;
+    addToTree(system.root, '/var/crash/kexec_cmd', other);
+    const loaded = await doctor();
+    expect(bad(loaded)).toEqual(['problem hook.loaded']);
+    expect(textOf(loaded, 'hook.loaded')).toMatch(
+      /^loaded for a crash is \/boot\/initrd\.img-6\S+, .* → set KDUMP_KERNEL=.*--when always; then systemctl/,
+    );
+    put(await compiled());
+    addToTree(system.root, '/etc/default/kdump-tools', 'USE_KDUMP=1\nKDUMP_KERNEL=\nKDUMP_INITRD=\n');
+    expect(textOf(await doctor(), 'hook.loaded')).toMatch(/^kdump-tools loads \/boot\/initrd/);
   });
 
   it('has an initramfs generator', async () => {
@@ -493,6 +525,18 @@ describe('the last jump', () => {
       /2 gated, 1 failed, 0 left live; 1 line of trouble: 0000:00:02\.0/,
     );
     expect(textOf(results, 'jump.dump')).toContain(`a dump in ${FOLDER}`);
+  });
+
+  it('may have its dump on another machine, and its record apart', async () => {
+    await installed(['kdump']);
+    addToTree(system.root, `${FOLDER}/shootdown-flight.0.bin`, { text: encodeFlight(CRASH), mode: 0o644 });
+    const pending = '/var/crash/shootdown-pending/202611231317';
+    addToTree(system.root, `${pending}/shootdown-flight.0.bin`, { text: encodeFlight(CRASH), mode: 0o644 });
+    const settings = system.read('/etc/default/kdump-tools');
+    addToTree(system.root, '/etc/default/kdump-tools', `NFS="dumps:/srv"\n${settings}`);
+    const results = await doctor();
+    expect(bad(results)).toEqual(['warning jump.flight']);
+    expect(textOf(results, 'jump.flight')).toContain(pending);
   });
 
   it('may have left no dump, or a record that cannot be read', async () => {

@@ -119,8 +119,16 @@ describe('install kdump', () => {
       loaded: null,
       ran: [],
     });
-    expect(system.readLink('/etc/systemd/system/multi-user.target.wants/shootdown-refresh.service')).toBe(
-      '/etc/systemd/system/shootdown-refresh.service',
+    for (const unit of ['shootdown-refresh.service', 'shootdown-rewrap.service', 'shootdown-tidy.service'])
+      expect(system.readLink(`/etc/systemd/system/multi-user.target.wants/${unit}`)).toBe(
+        `/etc/systemd/system/${unit}`,
+      );
+    // Drivers come later, and nobody waits for what the later one does.
+    expect(system.read('/etc/systemd/system/shootdown-refresh.service')?.toString()).toMatch(
+      /^Before=kdump-tools\.service[\s\S]* \/usr\/bin\/shootdown refresh --boot --quiet$/m,
+    );
+    expect(system.read('/etc/systemd/system/shootdown-rewrap.service')?.toString()).toMatch(
+      /^After=multi-user\.target kdump-tools\.service[\s\S]*udevadm settle[\s\S]* refresh --reload --quiet$/m,
     );
   });
 });
@@ -155,12 +163,11 @@ describe('install hook', () => {
     addToTree(system.root, `/var/lib/kdump/initrd.img-${newer}`, 'with the hook');
     system.remove(`/boot/vmlinuz-${RUNNING}`);
     system.ran.length = 0;
-    expect(await uninstall(around)).toMatchObject({ problems: [] });
-    expect(system.ran).toEqual([
-      'systemctl daemon-reload',
-      `/etc/kernel/postinst.d/kdump-tools ${newer}`,
-      ...RELOAD,
+    // Nothing could be loaded anew, so what is loaded stays.
+    expect((await uninstall(around)).problems).toEqual([
+      `/boot/vmlinuz-${RUNNING} is missing, so what is loaded for a crash stays: mend that, then systemctl restart kdump-tools`,
     ]);
+    expect(system.ran).toEqual(['systemctl daemon-reload', `/etc/kernel/postinst.d/kdump-tools ${newer}`]);
   });
 
   it('in all kernels, or with dracut', async () => {
@@ -168,7 +175,8 @@ describe('install hook', () => {
     await install(debianAround(system), { part: 'hook', when: 'always' });
     expect(system.ran[0]).toBe(`update-initramfs -u -k ${RUNNING}`);
     const without = { '/usr/sbin/mkinitramfs': null, '/usr/sbin/update-initramfs': null };
-    const dracut = debian({ ...without, '/usr/bin/dracut': 'x' });
+    const settings = { '/etc/default/kdump-tools': 'USE_KDUMP=1\nKDUMP_KERNEL=\nKDUMP_INITRD=\n' };
+    const dracut = debian({ ...without, ...settings, '/usr/bin/dracut': 'x' });
     await expect(install(debianAround(dracut), 'hook')).resolves.toMatchObject({
       problems: [expect.stringContaining('the hook is not in /boot/initrd.img')],
     });
@@ -185,6 +193,76 @@ describe('install hook', () => {
     expect(filesOf(system)).toEqual(before);
     // It was removed before it could not be made.
     expect(system.ran.filter((line) => line.includes('postinst.d'))).toHaveLength(2);
+  });
+});
+
+/** As kdump-tools' kernel hook: it removes the initrd, and what comes then may not work. */
+function remaking(works: { now: boolean }, makes = works) {
+  const initrd = `/var/lib/kdump/initrd.img-${RUNNING}`;
+  const system = debian({}, (line) => {
+    if (!line.includes('postinst.d/kdump-tools')) return false;
+    const old = system.read(initrd) ?? '';
+    system.remove(initrd);
+    if (works.now && makes.now) addToTree(system.root, initrd, { text: old, mode: 0o644 });
+    return !works.now;
+  });
+  return { system, initrd };
+}
+
+describe('an initramfs of kdump that cannot be made', () => {
+  it('is put back at install', async () => {
+    const { system, initrd } = remaking({ now: false });
+    const before = filesOf(system);
+    await expect(install(debianAround(system), 'hook')).rejects.toThrow(/it does not work/);
+    expect(system.read(initrd)?.toString()).toBe('kdump initrd');
+    expect(system.ran).not.toContain('kdump-config unload');
+    expect((await uninstall(debianAround(system))).problems).toHaveLength(2);
+    expect(filesOf(system)[initrd.slice(1)]).toEqual(before[initrd.slice(1)]);
+    expect(system.list('/var/lib/kdump')).toHaveLength(1);
+  });
+
+  it.each(['fails', 'makes nothing'])(
+    'is put back at uninstall when its program %s, and what is loaded stays',
+    async (how) => {
+      const [works, makes] = [{ now: true }, { now: true }];
+      const { system, initrd } = remaking(works, makes);
+      const before = filesOf(system);
+      const around = debianAround(system);
+      await install(around, 'hook');
+      (how === 'fails' ? works : makes).now = false;
+      system.ran.length = 0;
+      const { problems, loaded } = await uninstall(around);
+      expect(problems).toEqual([
+        expect.stringMatching(/postinst\.d\/kdump-tools .*(does not work|made no)/),
+        expect.stringMatching(/left as it is/),
+      ]);
+      expect(loaded).toMatch(/^loaded for a crash/);
+      expect(system.ran).not.toContain('kdump-config unload');
+      expect(system.read(initrd)?.toString()).toBe('kdump initrd');
+      works.now = makes.now = true;
+      expect((await uninstall(around)).problems).toEqual([]);
+      expect(filesOf(system)).toEqual(before);
+    },
+  );
+
+  it('is found where an earlier try that was ended has put it aside', async () => {
+    const { system, initrd } = remaking({ now: true });
+    system.rename(initrd, `/var/lib/kdump/.initrd.img-${RUNNING}.shootdown`);
+    await install(debianAround(system), 'hook');
+    expect(system.list('/var/lib/kdump')).toEqual([`initrd.img-${RUNNING}`]);
+    expect(system.read(initrd)?.toString()).toBe('kdump initrd');
+  });
+
+  it('that is missing keeps what is loaded', async () => {
+    const system = debian({ [`/var/lib/kdump/initrd.img-${RUNNING}`]: null });
+    const { problems, loaded } = await install(debianAround(system), 'kdump');
+    expect(problems).toEqual([
+      expect.stringMatching(
+        /initrd\.img-\S+ is missing, so .* stays: \S+kdump-tools \S+ makes it, then systemctl/,
+      ),
+    ]);
+    expect(loaded).toBe('loaded for a crash: /var/lib/kdump/vmlinuz');
+    expect(system.ran).not.toContain('kdump-config unload');
   });
 });
 
@@ -274,6 +352,22 @@ describe('install refuses', () => {
       { '/usr/sbin/mkinitramfs': null, '/usr/sbin/update-initramfs': null },
       /^neither initramfs-tools nor dracut/,
     ],
+    [
+      'a hook in what kdump does not load',
+      'hook',
+      { '/etc/default/kdump-tools': 'USE_KDUMP=1\nKDUMP_KERNEL=\nKDUMP_INITRD=/var/lib/kdump/initrd.img\n' },
+      /^kdump loads \/boot\/initrd\.img-6\S+, and .*kdump\/initrd.img-6\S+: set KDUMP_KERNEL=.* --when always$/,
+    ],
+    [
+      'a hook in what kdump does not load, by hand',
+      'hook',
+      {
+        '/etc/default/kdump-tools':
+          'USE_KDUMP=1\nKDUMP_KERNEL=/var/lib/kdump/vmlinuz\nKDUMP_INITRD=/initrd\n',
+        '/initrd': { link: '/boot/initrd.img-6.1.0-26-amd64' },
+      },
+      /^kdump loads \/boot\/initrd\.img-6/,
+    ],
     ['a broken list', 'kdump', { [PLACES_OF.changes]: '{' }, /changes\.json: not JSON/],
     ['a broken install.json', 'kdump', { [PLACES_OF.install]: '{}' }, /install\.json.*uninstall all/],
     ['a folder in the way', 'kexec', { '/etc/default/kexec.d/shootdown/x': 'x' }, /is not a regular file/],
@@ -292,6 +386,9 @@ describe('install refuses', () => {
     await expect(install({ ...around, isRoot: false }, 'kdump')).rejects.toThrow(/run it as root/);
     const full = debianAround({ ...system, freeBytes: () => 4096 });
     await expect(install(full, 'kdump')).rejects.toThrow(/^\/var\/lib has 1 MiB left, and .* need 3/);
+    await expect(install(full, 'hook')).rejects.toThrow(
+      /^\/var\/lib\/kdump has 1 MiB left, and making \S+kdump\/initrd\.img-6\S+ anew needs 17 MiB/,
+    );
     const npx = { ...around.integration, program: ['/usr/bin/node', '/root/.npm/_npx/1/shootdown.mjs'] };
     await expect(install({ ...around, integration: npx }, 'kdump')).rejects.toThrow(/npx's cache/);
     const odd = { ...around.integration, lib: '/opt/my programs/lib' };

@@ -17,7 +17,7 @@ import {
   removeKernels,
   wrappedVersions,
 } from './kernels.js';
-import { changesFor, initramfsPaths } from './parts.js';
+import { changesFor, hookImages, initramfsPaths } from './parts.js';
 import { PLACES_OF } from './places.js';
 import { type Install, kernelFiles, type Part, readInstall } from './state.js';
 import { readTextOf, type System } from './system.js';
@@ -197,9 +197,9 @@ async function checkInitramfs(system: System, { install, steps }: InstallPlan): 
   const made = steps.some(({ action }) => action === 'run');
   const running = readTextOf(system, PLACES_OF.release)?.trim() ?? '';
   if (!hook || !made || !system.live || !bootVersions(system).includes(running)) return [];
-  const kdump = `${PLACES_OF.kdumpState}/initrd.img-${running}`;
-  const paths = hook.generator === 'dracut' || !system.exists(kdump) ? initramfsPaths(running) : [kdump];
-  const image = paths.find((path) => system.exists(path));
+  const image = [...hookImages(hook, running), ...initramfsPaths(running)].find((path) =>
+    system.exists(path),
+  );
   if (image === undefined) return [`no initramfs of ${running} was made`];
   const lister = hook.generator === 'dracut' ? 'lsinitrd' : 'lsinitramfs';
   const result = await system.run(lister, [system.locate(image)]);

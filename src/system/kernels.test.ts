@@ -92,6 +92,42 @@ describe('refresh', () => {
     expect(removeKernels(system, [RUNNING])).toEqual([]);
   });
 
+  it('before drivers are there leaves one that was made for another machine, until they are', async () => {
+    const system = debian({ [`/boot/vmlinuz-${OTHER}`]: null });
+    const changed = { machine: async () => ({ machine: await empty(), tscKhz: undefined }) };
+    expect(await refresh(system, { ...changed, early: true })).toEqual([`${RUNNING} wrapped`]);
+    expect(await refresh(system, { ...changed, early: true })).toEqual([`${RUNNING} fresh`]);
+    // What was made then is made again, though the functions are the same.
+    expect(await refresh(system, changed)).toEqual([`${RUNNING} wrapped`]);
+    expect(await refresh(system, changed)).toEqual([`${RUNNING} fresh`]);
+    expect(await refresh(system, { early: true })).toEqual([`${RUNNING} fresh`]);
+    expect(readKernelRecord(system, RUNNING)?.machine).toMatch(/^sha256:/);
+    expect(await refresh(system, { early: true, tool: '2.0.0' })).toEqual([`${RUNNING} wrapped`]);
+  });
+
+  it('keeps what still fits when a new one cannot be made', async () => {
+    const system = debian({ [`/boot/vmlinuz-${OTHER}`]: null });
+    await refresh(system);
+    const before = snapshot(`${system.root}/var/lib/shootdown`);
+    const unread = () => Promise.reject(new ShootdownError('io', '0000:00:02.0: it cannot be read'));
+    expect(await refresh(system, { machine: unread })).toEqual([`${RUNNING} failed`]);
+    expect(snapshot(`${system.root}/var/lib/shootdown`)).toEqual(before);
+    const full = { ...system, write: failingSystem(system, 0, 'ENOSPC').write };
+    const [result] = await refreshKernels(full, {
+      ...debianAround(system),
+      install: INSTALL,
+      policy: defaultPolicy(),
+      tool: '2.0.0',
+    });
+    expect(result?.message).toMatch(/ENOSPC; the wrapped kernel of before stays$/);
+    expect(snapshot(`${system.root}/var/lib/shootdown`)).toEqual(before);
+    // Not with another policy.
+    const policy = { ...defaultPolicy(), onFailure: 'stop' as const };
+    const again = { ...system, write: failingSystem(system, 0, 'ENOSPC').write };
+    expect(await refresh(again, { policy })).toEqual([`${RUNNING} failed`]);
+    expect(wrappedVersions(system)).toEqual([]);
+  });
+
   it('takes a stale one away when a new one cannot be made, and nothing else', async () => {
     const system = debian();
     await refresh(system);

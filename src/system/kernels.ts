@@ -27,6 +27,11 @@ export interface RefreshOptions {
   readonly now: string;
   /** Only this version; otherwise all that are in /boot, and what is left of those that are not. */
   readonly kernel?: string | undefined;
+  /**
+   * Drivers are not bound yet and functions may be missing: one that was made for another machine is fresh, and one that
+   * has to be made now is made again once all are there.
+   */
+  readonly early?: boolean | undefined;
   /** Only says what would be done. */
   readonly dryRun?: boolean | undefined;
 }
@@ -35,7 +40,7 @@ export interface RefreshOptions {
 export interface Refreshed {
   readonly version: string;
   readonly status: 'fresh' | 'wrapped' | 'removed' | 'failed';
-  /** Of one that failed: why. The plain kernel is loaded then. */
+  /** Of one that failed: why. The one of before is loaded then if it still fits, else the plain kernel. */
   readonly message: string | null;
 }
 
@@ -65,8 +70,9 @@ export function isVersion(text: string): boolean {
 }
 
 /**
- * Brings the wrapped kernels up to date: one for each kernel in /boot, made for this machine, and none else. One that
- * cannot be made is taken away, so that the plain kernel is loaded instead of a stale one.
+ * Brings the wrapped kernels up to date: one for each kernel in /boot, made for this machine, and none else. Where one
+ * cannot be made, that of before stays if it was made from this kernel with this policy; otherwise it is taken away, so
+ * that the plain kernel is loaded instead of a stale one.
  */
 export async function refreshKernels(system: System, options: RefreshOptions): Promise<readonly Refreshed[]> {
   const { install, kernel } = options;
@@ -82,11 +88,17 @@ export async function refreshKernels(system: System, options: RefreshOptions): P
   if (todo.length === 0) return results;
   const making = await attempt(() => prepare(system, options));
   for (const version of todo) {
-    const result =
-      making instanceof ShootdownError
-        ? making
-        : await attempt(() => refreshOne(system, version, making, options));
-    results.push(result instanceof ShootdownError ? failed(system, version, result, options.dryRun) : result);
+    if (making instanceof ShootdownError) {
+      // Nothing is known against those of before, but where the stub cannot run they would not start.
+      const keep = making.code !== 'unsupported';
+      results.push(failed(system, version, making, { keep, dryRun: options.dryRun }));
+      continue;
+    }
+    const result = await attempt(() => refreshOne(system, version, making, options));
+    if (result instanceof ShootdownError) {
+      const keep = stillFits(system, version, making);
+      results.push(failed(system, version, result, { keep, dryRun: options.dryRun }));
+    } else results.push(result);
   }
   return results;
 }
@@ -122,8 +134,14 @@ function removeKernel(system: System, version: string): void {
   system.removeFolder(PLACES_OF.kernels);
 }
 
-function failed(system: System, version: string, error: ShootdownError, dryRun = false): Refreshed {
+function failed(
+  system: System,
+  version: string,
+  error: ShootdownError,
+  { keep, dryRun = false }: { readonly keep: boolean; readonly dryRun?: boolean | undefined },
+): Refreshed {
   const gone = (() => {
+    if (keep && system.exists(kernelFiles(version).wrapped)) return '; the wrapped kernel of before stays';
     if (dryRun) return '';
     try {
       removeKernel(system, version);
@@ -155,7 +173,8 @@ async function prepare(system: System, options: RefreshOptions): Promise<Making>
   return {
     table: compiled.bytes,
     policy: compiled.table.template.policy,
-    machine: fingerprint(machine.topology),
+    // No machine has such a fingerprint.
+    machine: `${options.early ? 'early ' : ''}${fingerprint(machine.topology)}`,
     cert: cert ? sha256Of(cert) : null,
   };
 }
@@ -180,7 +199,7 @@ async function refreshOne(
   } as const;
   for (const path of [files.wrapped, files.record, files.sums])
     if (!options.dryRun) removeTemporaries(system, path);
-  if (isFresh(system, version, record)) return { version, status: 'fresh', message: null };
+  if (isFresh(system, version, record, options.early)) return { version, status: 'fresh', message: null };
   const wrapped = await makeWrapped(system, files, original, making, options);
   if (options.dryRun) return { version, status: 'wrapped', message: null };
   makeFolders(system, PLACES_OF.kernels);
@@ -225,20 +244,54 @@ export function sumsText(
   return `${original}  ${files.original}\n${wrapped}  ${files.wrapped}\n`;
 }
 
-function isFresh(system: System, version: string, now: Omit<KernelRecord, 'wrapped' | 'made'>): boolean {
-  const files = kernelFiles(version);
-  let record: KernelRecord | undefined;
-  try {
-    record = readKernelRecord(system, version);
-  } catch {
-    return false;
-  }
+function isFresh(
+  system: System,
+  version: string,
+  now: Omit<KernelRecord, 'wrapped' | 'made'>,
+  anyMachine = false,
+): boolean {
+  const record = soundRecord(system, version);
   if (!record) return false;
-  const { wrapped, made: _, ...then } = record;
-  if (JSON.stringify(sorted(then)) !== JSON.stringify(sorted(now))) return false;
+  const { wrapped: _, made: __, ...then } = record;
+  const known = anyMachine ? { ...then, machine: now.machine } : then;
+  return JSON.stringify(sorted(known)) === JSON.stringify(sorted(now)) && isWhole(system, version, record);
+}
+
+/** Of all that a kernel is made with, what has to be so for an older one to be loaded. */
+function stillFits(system: System, version: string, { policy, cert }: Making): boolean {
+  try {
+    const record = soundRecord(system, version);
+    const original = system.read(kernelFiles(version).original);
+    return (
+      record !== undefined &&
+      original !== undefined &&
+      sha256Of(original) === record.original.sha256 &&
+      record.policy.sha256 === policy.sha256 &&
+      record.cert === cert &&
+      isWhole(system, version, record)
+    );
+  } catch (error) {
+    if (!(error instanceof ShootdownError)) throw error;
+    // It cannot be told now; whoever loads it looks at the sums.
+    return true;
+  }
+}
+
+/** The wrapped file and its sums are those that were made. */
+function isWhole(system: System, version: string, { original, wrapped }: KernelRecord): boolean {
+  const files = kernelFiles(version);
   const bytes = system.read(files.wrapped);
   if (!bytes || sha256Of(bytes) !== wrapped.sha256) return false;
-  return system.read(files.sums)?.toString('latin1') === sumsText(files, now.original.sha256, wrapped.sha256);
+  return system.read(files.sums)?.toString('latin1') === sumsText(files, original.sha256, wrapped.sha256);
+}
+
+function soundRecord(system: System, version: string): KernelRecord | undefined {
+  try {
+    return readKernelRecord(system, version);
+  } catch (error) {
+    if (error instanceof ShootdownError && error.code !== 'bad-input') throw error;
+    return undefined;
+  }
 }
 
 function sorted(value: Omit<KernelRecord, 'wrapped' | 'made'>): unknown[] {

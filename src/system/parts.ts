@@ -73,12 +73,7 @@ function kexecChanges(_system: System, _install: Install, integration: Integrati
 function hookChanges(system: System, install: Install, integration: Integration): readonly Change[] {
   const hook = install.parts.hook ?? { when: 'crash', generator: 'initramfs-tools' };
   const saver = system.exists(PLACES_OF.kdumpDefaults) ? flightSaver(integration) : [];
-  return [
-    ...saver,
-    ...(saver.length > 0 ? refresher(integration) : []),
-    ...hookFiles(hook.generator, integration),
-    ...remake(system, hook, newest(system)),
-  ];
+  return [...saver, ...hookFiles(hook.generator, integration), ...remake(system, hook, newest(system))];
 }
 
 function hookFiles(generator: Generator, integration: Integration): readonly Change[] {
@@ -97,8 +92,18 @@ function hookFiles(generator: Generator, integration: Integration): readonly Cha
   );
 }
 
+/** The images of one kernel that the hook goes into, be they there or not yet. */
+export function hookImages(
+  { generator, when }: NonNullable<Install['parts']['hook']>,
+  version: string,
+): readonly string[] {
+  if (generator === 'dracut') return initramfsPaths(version);
+  const own = when === 'always' ? initramfsPaths(version) : [];
+  return [`${PLACES_OF.kdumpState}/initrd.img-${version}`, ...own];
+}
+
 /** Of the kernel that runs and of the newest, as far as they are in /boot. */
-function newest(system: System): readonly string[] {
+export function newest(system: System): readonly string[] {
   const versions = bootVersions(system);
   const running = readTextOf(system, PLACES_OF.release)?.trim() ?? '';
   return versions.filter((version, n) => version === running || n === versions.length - 1);
@@ -168,10 +173,13 @@ function upkeep(integration: Integration): readonly Change[] {
 }
 
 function refresher(integration: Integration): readonly Change[] {
-  const why = 'at boot: wraps kernels that are new or changed, puts flight records beside their dumps';
+  const first = 'at boot, before kdump loads a kernel: wraps kernels that are new or changed';
+  const later = 'when all is up: wraps them again if the machine changed, and has kdump load that';
   return [
-    unit(integration, 'shootdown-refresh.service', why),
+    unit(integration, 'shootdown-refresh.service', first),
     wanted('multi-user.target', 'shootdown-refresh.service'),
+    unit(integration, 'shootdown-rewrap.service', later),
+    wanted('multi-user.target', 'shootdown-rewrap.service'),
   ];
 }
 
@@ -179,6 +187,8 @@ function flightSaver(integration: Integration): readonly Change[] {
   return [
     unit(integration, 'shootdown-flight.service', 'saves the flight record beside the dump'),
     wanted('kdump-tools-dump.service', 'shootdown-flight.service'),
+    unit(integration, 'shootdown-tidy.service', 'after boot: puts records saved apart beside their dumps'),
+    wanted('multi-user.target', 'shootdown-tidy.service'),
   ];
 }
 

@@ -66,6 +66,10 @@ export interface System {
   write(path: string, bytes: Uint8Array, mode: number, owner?: Owner): void;
   /** Makes a symbolic link where nothing is. */
   link(path: string, target: string): void;
+  /** Gives a file a second name, where nothing is. */
+  hardLink(path: string, name: string): void;
+  /** In one step, over what is there. */
+  rename(path: string, to: string): void;
   /** Removes a file or link; nothing if it is not there. */
   remove(path: string): void;
   /** Makes one folder, mode 0755; nothing if it is there. */
@@ -106,6 +110,12 @@ export function filesBelow(root: string): Omit<System, 'run' | 'live'> {
       writeOutput(at(path), bytes, mode, undefined, owner);
     },
     link: (path, target) => change(path, () => fs.symlinkSync(target, itself(path))),
+    hardLink: (path, name) => change(name, () => fs.linkSync(itself(path), itself(name))),
+    rename: (path, to) =>
+      change(to, () => {
+        fs.renameSync(itself(path), itself(to));
+        syncFolder(dirname(itself(to)));
+      }),
     remove: (path) =>
       change(path, () => {
         const file = itself(path);

@@ -105,13 +105,26 @@ export async function performUninstall(
     attempt(() => system.removeFolder(dirname(PLACES_OF.install)));
   } else attempt(() => journal.save());
   let loaded: string | null = null;
-  if (plan.reload) {
+  if (plan.reload && remakeFailed(plan)) {
+    problems.push('what is loaded for a crash was left as it is, since its initramfs could not be made anew');
+    loaded = crashKernelText(crashKernel(system));
+  } else if (plan.reload) {
     const { now, problems: some } = await reloadKdump(system);
     problems.push(...some);
     loaded = crashKernelText(now);
   }
   return { kernels, problems, notes: [...plan.notes, ...undone.notes], toRun: undone.toRun, loaded };
 }
+
+/** What was run to its end is not in the list any more. */
+function remakeFailed({ steps, journal }: UninstallPlan): boolean {
+  const left = new Set(journal.entries.map(keyOf));
+  return steps.some(
+    ({ action, entry }) => action === 'run-undo' && isInitramfsMaker(entry) && left.has(keyOf(entry)),
+  );
+}
+
+const isInitramfsMaker = (entry: ChangeEntry) => entry.kind === 'command' && entry.command !== 'systemctl';
 
 /** Beyond what the list has: of kernels that came after the hook. */
 function remakes(system: System, entries: readonly ChangeEntry[], parts: readonly Part[]): readonly Step[] {

@@ -16,8 +16,8 @@ import { systemStore } from './store.js';
 // What can go wrong with the wrapped kernel, put in by hand. A dump comes before a shootdown: the plain kernel is
 // loaded then, and doctor says what is wrong.
 
-let machine: SystemMachine | undefined;
-afterEach(() => machine?.close());
+let last: SystemMachine | undefined;
+afterEach(() => last?.close());
 
 /** Names for what the scripts below break. */
 const NAMES = `set -eu
@@ -113,17 +113,8 @@ const FAILURES: readonly Failure[] = [
   },
 ];
 
-it('whatever fails before the crash: a kernel waits for it, and doctor says what is wrong; then the dump is saved', async () => {
-  const store = await systemStore();
-  machine = await SystemMachine.create({
-    store,
-    image: await shootdownImage(store),
-    name: 'wrapped-failures',
-  });
-  let guest = await machine.boot();
-  await guest.must('shootdown install kdump');
-  const release = (await guest.must('uname -r')).trim();
-  const wrapped = wrappedKernel(release);
+it('whatever fails before the crash, a kernel waits for it, and doctor says what is wrong', async () => {
+  const { guest, wrapped } = await start('wrapped-failures');
   const kernels = { plain: PLAIN_KERNEL, wrapped };
   expect(problemsOf(await doctorOf(guest))).toEqual([]);
   for (const failure of FAILURES) {
@@ -139,32 +130,50 @@ it('whatever fails before the crash: a kernel waits for it, and doctor says what
     await broken(guest, failure.mend ?? '');
     await guest.must('shootdown refresh');
   }
-
-  // Crashes: one without our scripts, one after a kernel that kexec refused, one whose record cannot be saved.
-  await broken(guest, 'mv $LIB $LIB.away');
-  await guest.must('systemctl restart kdump-tools');
-  await crash(guest, 'scripts gone', PLAIN_KERNEL);
-
-  guest = await machine.boot({ release });
-  expect(await crashKernelOf(guest)).toBe(PLAIN_KERNEL);
-  await broken(guest, `mv $LIB.away $LIB; ${NO_KERNEL}; ${NO_PROGRAM}`);
-  await guest.must('systemctl restart kdump-tools');
-  await crash(guest, 'wrapped kernel that kexec refuses', PLAIN_KERNEL);
-
-  guest = await machine.boot({ release });
-  expect(await crashKernelOf(guest), 'at boot, too').toBe(PLAIN_KERNEL);
-  await broken(guest, `${PROGRAM_BACK}; echo 'if (' >$LIB/save-flight`);
-  await guest.must('systemctl restart kdump-tools');
-  await crash(guest, 'save-flight with a syntax error', wrapped);
 });
+
+it('the dump is saved: after a kernel that kexec refused, without our scripts, and where no record can be saved', async () => {
+  const first = await start('wrapped-failures-crash');
+  const { machine, release, wrapped } = first;
+  let { guest } = first;
+  await broken(guest, `${NO_KERNEL}; ${NO_PROGRAM}`);
+  await guest.must('systemctl restart kdump-tools');
+  await crash(machine, guest, 'wrapped kernel that kexec refuses', PLAIN_KERNEL);
+
+  guest = await machine.boot({ release });
+  expect(await crashKernelOf(guest), 'refused at boot, too').toBe(PLAIN_KERNEL);
+  await broken(guest, `${PROGRAM_BACK}; mv $LIB $LIB.away`);
+  await guest.must('systemctl restart kdump-tools');
+  await crash(machine, guest, 'scripts gone', PLAIN_KERNEL);
+
+  guest = await machine.boot({ release });
+  expect(await crashKernelOf(guest), 'no scripts at boot').toBe(PLAIN_KERNEL);
+  await broken(guest, "mv $LIB.away $LIB; echo 'if (' >$LIB/save-flight");
+  await guest.must('systemctl restart kdump-tools');
+  await crash(machine, guest, 'save-flight with a syntax error', wrapped);
+});
+
+async function start(name: string) {
+  const store = await systemStore();
+  const machine = await SystemMachine.create({ store, image: await shootdownImage(store), name });
+  last = machine;
+  const guest = await machine.boot();
+  await guest.must('shootdown install kdump');
+  const release = (await guest.must('uname -r')).trim();
+  return { machine, guest, release, wrapped: wrappedKernel(release) };
+}
 
 function broken(guest: SystemGuest, script: string): Promise<string> {
   return guest.must(`${NAMES}${script}`);
 }
 
 /** The dump is saved, whatever the kernel, with no record; the count of the strays tells the kernels apart. */
-async function crash(guest: SystemGuest, what: string, kernel: string): Promise<void> {
-  if (!machine) throw new Error('no machine');
+async function crash(
+  machine: SystemMachine,
+  guest: SystemGuest,
+  what: string,
+  kernel: string,
+): Promise<void> {
   expect(await crashKernelOf(guest), what).toBe(kernel);
   const before = (await guest.must('ls /var/crash')).match(/^\d{12}$/gm)?.length ?? 0;
   await guest.networkLoad();

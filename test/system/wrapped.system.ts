@@ -82,7 +82,7 @@ it('installed, upgraded, crashed, removed: the dump is saved with its flight rec
   expect(etc).toEqual([]);
   // The new kernel's own; its initramfs was the same with us and without.
   expect(boot).toEqual(
-    ['System.map', 'config', 'initrd.img', 'vmlinuz'].map((name) => `+ ${name}-${release}`),
+    ['System.map', 'config', 'initrd.img', 'vmlinuz'].map((name) => `+ boot/${name}-${release}`),
   );
 });
 

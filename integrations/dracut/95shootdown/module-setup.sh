@@ -22,11 +22,19 @@ shootdown_make_table() {
     cp "$shootdown_kept" "$1" && sh "$shootdown_gate" --check "$1"
 }
 
+# A driver that is loaded by name is loaded before udev starts.
+shootdown_order() {
+    dracut_module_included systemd || return 0
+    # shellcheck disable=SC2154
+    local folder=$initdir/etc/systemd/system/systemd-modules-load.service.d
+    mkdir -p "$folder" && printf '[Unit]\nAfter=dracut-pre-udev.service\n' > "$folder/shootdown.conf"
+}
+
 install() {
     # shellcheck disable=SC2154
     local table=${DRACUT_TMPDIR:-/tmp}/shootdown.table into=/usr/lib/shootdown
     if shootdown_make_table "$table" && inst_multiple od dd sleep &&
-        inst_simple "$shootdown_gate" "$into/gate" && inst_simple "$table" "$into/table"; then
+        inst_simple "$shootdown_gate" "$into/gate" && inst_simple "$table" "$into/table" && shootdown_order; then
         # Last: only with all the rest there is anything to start.
         # shellcheck disable=SC2154
         inst_hook pre-udev 00 "$moddir/gate-hook.sh"
