@@ -83,7 +83,7 @@ describe('the hook of initramfs-tools', () => {
       for (const tool of ['od', 'dd', 'sleep']) expect(has(`usr/lib/shootdown/bin/${tool}`)).toBe(true);
       expect(read('usr/lib/shootdown/gate')).toBe(readFileSync(join(INTEGRATIONS, 'lib/gate'), 'utf8'));
       expect(read('usr/lib/shootdown/table')).toBe(table());
-      expect(modeOf('scripts/init-top/shootdown')).toBe(0o755);
+      expect(modeOf('usr/lib/shootdown/gate')).toBe(0o755);
       expect(read(START).trim().split('\n')).toHaveLength(1);
     });
   });
@@ -155,14 +155,11 @@ describe('the hook of initramfs-tools', () => {
       'cp made "$3"',
       ({ read }) => {
         withFolder((folder) => {
-          const script = read('scripts/init-top/shootdown').replaceAll('/run/', `${folder}/run/`);
-          writeFiles(folder, {
-            keep: script.replaceAll('/shootdown-hook.log', `${folder}/log`),
-            log: 'gated\n',
-          });
-          expect(runScript(folder, join(folder, 'keep'), ['prereqs']).stdout).toBe('');
-          expect(existsSync(join(folder, 'run'))).toBe(false);
-          expect(runScript(folder, join(folder, 'keep'), []).status).toBe(0);
+          const keep = read('conf/param.conf').replaceAll('/run/', `${folder}/run/`);
+          const logged = keep.replaceAll('/shootdown-hook.log', `${folder}/log`);
+          // As /init reads it: again and again, itself, and where there is no log, too.
+          writeFiles(folder, { init: `${keep}${logged}${logged}echo alive\n`, log: 'gated\n', 'run/x': '' });
+          expect(runScript(folder, join(folder, 'init'), []).stdout).toBe('alive\n');
           expect(readFileSync(join(folder, 'run/shootdown/hook.log'), 'utf8')).toBe('gated\n');
         });
       },
