@@ -140,7 +140,10 @@ describe('kdump that is not as it should be', () => {
     ],
     [
       'wrapped file damaged',
-      () => addToTree(system.root, WRAPPED, { text: makeBzImage(), mode: 0o644 }),
+      () => {
+        addToTree(system.root, WRAPPED, { text: makeBzImage(), mode: 0o644 });
+        utimesSync(`${system.root}${WRAPPED}`, 4e9, 4e9);
+      },
       ['problem kernel.wrapped', 'warning kdump.kernel'],
       /vmlinuz-6\.1\.0-26-amd64 is damaged/,
     ],

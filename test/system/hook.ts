@@ -19,7 +19,8 @@ export async function hookImage(store: Store, tool: InitramfsTool): Promise<stri
 export const NIC = '0000:01:00.0';
 /** The hook's last line. */
 export const HOOK_DONE = /shootdown: after the jump: \d+ (would be )?gated, \d+ failed, \d+ left live/;
-export const HOOK_LOG = 'shootdown-hook.log';
+const HOOK_LOG = 'shootdown-hook.log';
+const CRASH_FOLDER = '/var/crash';
 const HOOK_BEGINS = /shootdown: after the jump: policy/;
 /** Of the capture kernel's: initramfs-tools' udev, and that of dracut, say so when they start. */
 const UDEV_BEGINS = /Starting (systemd-udevd )?version \d+|Starting systemd-udevd\.service/;
@@ -38,7 +39,7 @@ export function expectBeforeUdev({ console }: CrashSeen): void {
   expect(done).toBeLessThan(udev as number);
 }
 
-/** What is in the folder of the only dump, which is whole; the hook's log, if it is there. */
+/** What is in the folder of the only dump, which is whole; the hook's log, if one was saved. */
 export async function expectDump(
   machine: SystemMachine,
   { ended }: CrashSeen,
@@ -50,15 +51,24 @@ export async function expectDump(
   expect(dump.header).toBe('makedumpfile');
   expect(dump.dmesg).toContain('Kernel panic - not syncing: sysrq triggered crash');
   const { folder, names } = dump;
-  const log = names.includes(HOOK_LOG) ? await machine.disk.text(`${folder}/${HOOK_LOG}`) : null;
-  return { folder, names, log };
+  return { folder, names, log: await savedLog(machine) };
+}
+
+/** Of the hook; as the flight record, it may lie in a folder of the minute before, until the next boot. */
+async function savedLog({ disk }: SystemMachine): Promise<string | null> {
+  for (const { name: stamp, type } of await disk.list(CRASH_FOLDER)) {
+    if (type !== 'folder') continue;
+    const names = (await disk.list(`${CRASH_FOLDER}/${stamp}`)).map(({ name }) => name);
+    if (names.includes(HOOK_LOG)) return disk.text(`${CRASH_FOLDER}/${stamp}/${HOOK_LOG}`);
+  }
+  return null;
 }
 
 /** For the run's output. */
 export function report(what: string, seen: CrashSeen, names: readonly string[]): void {
   const { landed, sent, later, aliveBefore } = seen.stray;
-  const strays = aliveBefore ? `${landed} stray of ${sent} sent before the hook ran, ` : 'no traffic, ';
-  const after = aliveBefore ? `${later.landed} of ${later.sent} after; ` : '';
+  const strays = aliveBefore ? `${landed} stray of ${sent} sent after the first line, ` : 'no traffic, ';
+  const after = aliveBefore ? `${later.landed} of ${later.sent} later (with the hook: after it); ` : '';
   const findings = seen.findings.map(({ problem, line }) => `\n  ${problem}: ${line}`).join('');
   const lines = hookLines(seen)
     .map((line) => `\n  | ${line}`)
