@@ -197,13 +197,17 @@ describe('sim run --like', () => {
         ? spawn(process.execPath, args, { stdio: ['pipe', 'ignore', 'pipe'] })
         : spawn('script', ['-qec', command, '/dev/null'], { stdio: ['pipe', 'pipe', 'ignore'] });
     let said = '';
-    (kind === 'pipe' ? child.stderr : child.stdout)?.on('data', (chunk) => {
-      said += chunk;
+    const reading = new Promise<void>((resolve) => {
+      // A pipe holds less than this: what is written is gone only once somebody reads.
+      if (kind === 'pipe') child.stdin?.write(Buffer.alloc(4 << 20, ' '), () => resolve());
+      (kind === 'pipe' ? child.stderr : child.stdout)?.on('data', (chunk) => {
+        said += chunk;
+        if (said.includes('reading standard input: Ctrl-D ends it')) resolve();
+      });
     });
-    setTimeout(() => {
-      if (kind === 'pipe') child.kill('SIGINT');
-      else child.stdin?.write('\u0003');
-    }, 1500);
+    await reading;
+    if (kind === 'pipe') child.kill('SIGINT');
+    else child.stdin?.write('\u0003');
     const [status] = await once(child, 'exit');
     expect([status, said]).toEqual([1, expect.stringContaining('stopped while reading standard input')]);
   });

@@ -47,7 +47,7 @@ export function withLike(command: Command): Command {
 export async function runLike(path: string, options: LikeCommandOptions, io: Io): Promise<ExitStatus> {
   const { platform, captureDrivers, seed, json } = options;
   const policy = readPolicy(options.policyFile);
-  const machine = await machineInFile(path, io.signal);
+  const machine = await machineInFile(path, io);
   const like = machineLike(machine, {
     ...(platform ? { platform } : {}),
     ...(captureDrivers ? { captureDrivers } : {}),
