@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -249,6 +249,10 @@ describe('sim matrix', () => {
   });
 });
 
+async function thereIs(path: string): Promise<void> {
+  while (!existsSync(path)) await new Promise((resolve) => setTimeout(resolve, 10));
+}
+
 describe('sim soak', () => {
   const small = ['sim', 'soak', '--functions', '12', '--seed', '3'];
 
@@ -274,7 +278,8 @@ describe('sim soak', () => {
     child.stderr.on('data', (chunk) => {
       said += chunk;
     });
-    setTimeout(() => child.kill('SIGINT'), 1500);
+    await thereIs(state);
+    child.kill('SIGINT');
     const [status] = await once(child, 'exit');
     expect([status, said]).toEqual([1, expect.stringMatching(/stopped after \d+ of 1000000 jumps/)]);
     expect(json(readFileSync(state, 'utf8')).jumps.all).toBeGreaterThan(0);
@@ -332,7 +337,8 @@ describe('sim soak', () => {
   it('still says what it saw if its state cannot be written any more', async () => {
     const place = join(folder, 'goes-away');
     mkdirSync(place);
-    const args = [SHOOTDOWN, ...small, '--jumps', '1000000', '--state', join(place, 'state.json')];
+    const state = join(place, 'state.json');
+    const args = [SHOOTDOWN, ...small, '--jumps', '1000000', '--state', state];
     const child = spawn(process.execPath, args);
     let [said, told] = ['', ''];
     child.stderr.on('data', (chunk) => {
@@ -341,8 +347,9 @@ describe('sim soak', () => {
     child.stdout.on('data', (chunk) => {
       told += chunk;
     });
-    setTimeout(() => rmSync(place, { recursive: true }), 1000);
-    setTimeout(() => child.kill('SIGINT'), 1500);
+    await thereIs(state);
+    rmSync(place, { recursive: true });
+    setTimeout(() => child.kill('SIGINT'), 500);
     const [status] = await once(child, 'exit');
     expect([status, said]).toEqual([1, expect.stringContaining('state.json cannot be written')]);
     expect(told).toMatch(/^\d+ jumps/);
