@@ -11,6 +11,7 @@ import { installCommand } from './commands/install.js';
 import { labCommand } from './commands/lab.js';
 import { planCommand } from './commands/plan.js';
 import { refreshCommand } from './commands/refresh.js';
+import { reportCommand } from './commands/report.js';
 import { restoreCommand } from './commands/restore.js';
 import { simCommand } from './commands/sim.js';
 import { uninstallCommand } from './commands/uninstall.js';
@@ -40,6 +41,7 @@ export function makeProgram(run: Run): Command {
   refreshCommand(program, run);
   hookTableCommand(program, run);
   doctorCommand(program, run);
+  reportCommand(program, run);
   simCommand(program, run);
   labCommand(program, run);
   demoCommand(program, run);
