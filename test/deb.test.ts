@@ -162,11 +162,11 @@ describe.skipIf(!there)('the Debian package', () => {
       return at;
     }
 
-    it('refresh at an upgrade what was installed, and nothing else', () => {
+    it('bring up to date at an upgrade what was installed, and nothing else', () => {
       const at = installed('upgrade');
       expect(script('postinst', ['configure', '0.0.9'], at)).toMatchObject({
         status: 0,
-        stdout: 'refresh --quiet\n',
+        stdout: 'refresh --parts --reload\n',
       });
       expect(script('postinst', ['configure', ''], at)).toMatchObject({ status: 0, stdout: '' });
       expect(script('postinst', ['configure', '0.0.9'], join(folder, 'bare'))).toMatchObject({ stdout: '' });

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
   existsSync,
@@ -160,6 +161,24 @@ describe('kdump-kernel', () => {
       system.defaults('KDUMP_KERNEL=\nKDUMP_INITRD="/var/lib/kdump/initrd.img; touch /x"\n');
       expect(system.sourced()).toBe(`/${WRAPPED} /boot/initrd.img-${V}`);
     });
+  });
+
+  it.each<[string, Record<string, string>]>([
+    ['are gone', {}],
+    ['are broken', { 'kdump-kernel': '#!/bin/sh\nif (\n', 'wrapped-kernel': '#!/bin/sh\nif (\n' }],
+    ['are half unpacked', { 'kdump-kernel': readFileSync(lib('kdump-kernel'), 'utf8') }],
+    ['end the shell', { 'kdump-kernel': '#!/bin/sh\nkill -9 $$\n' }],
+  ])('leaves kdump-tools its own way where our scripts %s', (_, files) => {
+    for (const shell of SHELLS) {
+      onSystem((system) => {
+        const named = Object.entries(files).map(([name, text]) => [`lib/${name}`, text]);
+        writeFiles(system.folder, Object.fromEntries(named), 0o755);
+        const line = `eval "$(${system.path('lib/kdump-kernel')} 2>/dev/null)" || : # shootdown\n`;
+        const settings = 'USE_KDUMP=1\nKDUMP_KERNEL=/plain\nKDUMP_INITRD=/initrd\n';
+        system.write({ 'etc/default/kdump-tools': `${settings}${line}` });
+        expect(system.sourced(shell)).toBe('/plain /initrd');
+      });
+    }
   });
 
   it('survives settings that are no script', () => {
@@ -335,6 +354,28 @@ describe('save-flight', () => {
     });
   });
 
+  it('ends in time, whoever starts it', () => {
+    const unit = readFileSync(join(INTEGRATIONS, 'systemd/shootdown-flight.service'), 'utf8');
+    onSystem(({ write, env, folder, path }) => {
+      write(nodes);
+      // As a disk that hangs would hold it.
+      const stubbed = stubs(folder, {
+        cat: 'exec sleep 60',
+        timeout: 'echo "$*" >"$SHOOTDOWN_ROOT/bound"; shift 3; exec "$REAL" -k 1 1 "$@"',
+      });
+      const REAL = spawnSync('sh', ['-c', 'command -v timeout'], { encoding: 'utf8' }).stdout.trim();
+      const run = runScript(folder, lib('save-flight'), [], { env: { ...env, ...stubbed, REAL } });
+      expect(run.status).toBe(0);
+      const [, limit] = /within (\d+) s$/m.exec(run.stdout) ?? [];
+      expect(readFileSync(path('bound'), 'utf8')).toMatch(
+        new RegExp(`^-k 2 ${limit} sh \\S+/save-flight --now\\n$`),
+      );
+      // The unit is only there for what cannot be ended.
+      expect(Number(/^TimeoutStartSec=(\d+)$/m.exec(unit)?.[1])).toBeGreaterThan(Number(limit) + 2);
+      expect(Number(limit)).toBeLessThanOrEqual(30);
+    });
+  });
+
   it('goes where the dump goes', () => {
     onSystem(({ write, run, defaults, path }) => {
       write(nodes);
@@ -440,6 +481,7 @@ describe('the drop-in of kdump-tools.service', () => {
   }
 
   it('saves the record in a capture kernel that was not told of kdump-tools-dump.service', () => {
+    expect(unit).not.toMatch(/timeout/);
     expect(ran('ExecStartPre', { 'proc/vmcore': 'x' })).toBe('saves');
     expect(ran('ExecStartPre', {})).toBe('');
   });

@@ -116,9 +116,25 @@ describe('hook-table and refresh', () => {
     expect(shootdown(['hook-table', '--for', '/nowhere']).status).toBe(1);
   });
 
+  it('in a chroot look at no machine, and wrap nothing for the one that builds it', () => {
+    const chroot = { SYSTEMD_OFFLINE: '1' };
+    const table = shootdown(['hook-table'], chroot);
+    expect(table).toMatchObject({
+      status: 0,
+      stderr: expect.stringMatching(/^shootdown: SYSTEMD_OFFLINE is set: /),
+    });
+    expect(table.stdout).not.toMatch(/^known /m);
+    expect(table.stdout).toMatch(/^rule /m);
+    expect(shootdown(['doctor', '--json'], chroot).stdout).not.toContain('machine.');
+    if (process.getuid?.() !== 0) return;
+    const refresh = shootdown(['refresh'], chroot);
+    expect(refresh).toMatchObject({ status: 0, stdout: 'kernels are wrapped when this system boots\n' });
+  });
+
   it('take only what can be a version', () => {
     expect(shootdown(['refresh', '--kernel', '../../etc/passwd']).status).toBe(64);
     expect(shootdown(['refresh', '--kernel', '6.1', '--remove', '6.1']).status).toBe(64);
     expect(shootdown(['refresh', '--boot', '--remove', '6.1']).status).toBe(64);
+    expect(shootdown(['refresh', '--parts', '--boot']).status).toBe(64);
   });
 });

@@ -25,7 +25,8 @@ export function shootdownPackage() {
   // Only the launcher starts it: no #! that would name another Node.
   files.set(`${PROGRAM}/dist/shootdown.mjs`, plain(bundle.replace(/^#!.*\n/, '')));
   // Relative to the program they are where npm has them.
-  folder('integrations', `${PROGRAM}/integrations`);
+  // The Ansible collection is for who manages machines, not for those that are managed.
+  folder('integrations', `${PROGRAM}/integrations`, (path) => !path.startsWith('ansible/'));
   folder('policies', `${PROGRAM}/policies`, (path) => path.endsWith('.json'));
   folder('scenarios', `${PROGRAM}/scenarios`, (path) => path.endsWith('.json'));
   for (const [path, source] of filesBelow('dist/man'))
@@ -33,10 +34,12 @@ export function shootdownPackage() {
   for (const [name, path] of Object.entries(COMPLETIONS)) files.set(path, asItIs(`dist/completions/${name}`));
   folder('docs', `${DOC}/docs`, (path) => !path.endsWith('.json'));
   folder('hazards', `${DOC}/hazards`);
+  folder('schemas', `${DOC}/schemas`);
   for (const path of ['README.md', 'policies/README.md', 'scenarios/README.md'])
     files.set(`${DOC}/${path}`, asItIs(path));
   files.set(`${DOC}/changelog.gz`, gzipped(changelogText()));
   files.set(`${DOC}/copyright`, plain(copyright()));
+  files.set('usr/share/lintian/overrides/shootdown', plain(packagingText('debian/lintian-overrides')));
   return {
     name: 'shootdown',
     version,
@@ -51,12 +54,17 @@ export function shootdownPackage() {
   };
 }
 
+/** Debian has its text in one place, from the title to the advice on how to apply it; who holds the rights comes after. */
+const APACHE =
+  /^ *Apache License\n *Version 2\.0, January 2004\n[\s\S]*? *END OF TERMS AND CONDITIONS\n(?:\s*APPENDIX[\s\S]*?third-party archives\.\n)?/gm;
+
 /** In DEP-5's format, with the texts of what is in the bundle. */
 function copyright() {
-  const texts = readFileSync(join(root, 'dist/THIRD-PARTY-LICENSES.txt'), 'utf8');
-  const holders = new Set(
-    [...texts.matchAll(/^Copyright .*$/gm)].map(([line]) => line.slice('Copyright '.length)),
+  const texts = readFileSync(join(root, 'dist/THIRD-PARTY-LICENSES.txt'), 'utf8').replaceAll(
+    APACHE,
+    'Apache License, Version 2.0: /usr/share/common-licenses/Apache-2.0\n',
   );
+  const holders = new Set([...texts.matchAll(/^ *Copyright (.*)$/gm)].map(([, holder]) => holder));
   const indented = texts.split('\n').map((line) => (line.trim() === '' ? ' .' : ` ${line}`));
   return [
     packagingText('debian/copyright'),

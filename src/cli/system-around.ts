@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { ShootdownError } from '../pci/error.js';
 import { acquireLock } from '../quiesce/lock.js';
+import { whyApart } from '../system/apart.js';
 import { sha256Of } from '../system/change.js';
 import type { Surroundings } from '../system/install.js';
 import type { Integration } from '../system/integration.js';
@@ -19,15 +20,26 @@ export interface RootOption {
 
 /** What the commands that change a system work with. `root`: a folder that holds one. */
 export function surroundings(io: Io, { root }: RootOption): Surroundings {
-  const system = openSystem(root === undefined ? '' : rootFolder(root));
+  const folder = root === undefined ? '' : rootFolder(root);
+  const system = folder === '' ? thisSystem(io) : openSystem(folder, false);
   return {
     system,
     integration: integrationOf(io.env),
-    isRoot: !system.live || process.getuid?.() === 0,
+    isRoot: folder !== '' || process.getuid?.() === 0,
     tool: VERSION,
     now: new Date().toISOString(),
     machine: () => machineForWrap('this', io),
   };
+}
+
+/** The system at /. Where it is only an image that is worked on, that is said. */
+export function thisSystem(io: Pick<Io, 'env' | 'err'>): System {
+  const why = whyApart(io.env);
+  if (why !== undefined)
+    io.err(
+      `shootdown: ${why}: as of a folder only files count; /sys and the programs are of another system\n`,
+    );
+  return openSystem('', why === undefined);
 }
 
 function rootFolder(root: string): string {

@@ -1,10 +1,17 @@
 import { printable } from '../pci/printable.js';
+import type { Data } from '../quiesce/schema-parts.js';
 import { shellWord } from '../report/shell-word.js';
 import type { Style } from '../report/table.js';
 import type { CommandLine } from '../system/change.js';
+import type { OnStep } from '../system/change-apply.js';
 import { isVisible, type Step } from '../system/change-plan.js';
+import { crashKernel, initrdToMake } from '../system/kdump.js';
 import type { Refreshed } from '../system/kernels.js';
+import { PLACES_OF } from '../system/places.js';
 import { kernelFiles } from '../system/state.js';
+import type { System } from '../system/system.js';
+import type { Io } from './io.js';
+import type { installReportSchema } from './system-schema.js';
 
 /** What steps change, a line each with the reason below it. */
 export function stepsText(steps: readonly Step[], style: Style): string {
@@ -61,6 +68,36 @@ export function commandText({ command, args }: CommandLine): string {
   return [command, ...args].map(shellWord).join(' ');
 }
 
+/** What is to be said once steps were performed, a line each: what was left alone, and what waits for a crash now. */
+export function performedLines({
+  notes,
+  toRun,
+  loaded,
+}: {
+  readonly notes: readonly string[];
+  readonly toRun: readonly CommandLine[];
+  readonly loaded: string | null;
+}): string[] {
+  const left = toRun.map((command) => `still to be run in that system: ${commandText(command)}`);
+  return [...notes, ...left, ...(loaded === null ? [] : [loaded])];
+}
+
+/** Says on a terminal what is being run, since it may take minutes. */
+export function sayRuns({ live }: System, io: Pick<Io, 'status'>): OnStep {
+  return (step) => {
+    const command = step.action === 'run' ? step.entry : step.action === 'run-undo' ? step.entry.undo : null;
+    if (command && live) io.status(`${commandText(command)} …`);
+  };
+}
+
+/** How kdump-tools is had to load its kernel anew, if it is. */
+export function reloadText(reload: boolean, system: System): string {
+  if (!reload) return '';
+  const release = crashKernel(system).loaded ? initrdToMake(system) : undefined;
+  const first = release === undefined ? '' : `  run ${PLACES_OF.kdumpHook} ${release}\n`;
+  return `${first}  run kdump-config unload, kdump-config load\n`;
+}
+
 /** What became, or will become, of wrapped kernels. */
 export function kernelsText(kernels: readonly Refreshed[], will = false): string {
   return kernels
@@ -78,7 +115,7 @@ export function kernelsText(kernels: readonly Refreshed[], will = false): string
 }
 
 /** A step as JSON: what is done to which path, or which command is run. */
-export function stepJson(step: Step): object {
+export function stepJson(step: Step): Data<typeof installReportSchema>['steps'][number] {
   switch (step.action) {
     case 'put': {
       const { change, entry, was } = step;
@@ -103,6 +140,6 @@ export function stepJson(step: Step): object {
   }
 }
 
-export function commandJson({ command, args }: CommandLine): object {
+export function commandJson({ command, args }: CommandLine): { readonly command: readonly string[] } {
   return { command: [command, ...args] };
 }

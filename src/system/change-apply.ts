@@ -1,5 +1,6 @@
 import { dirname } from 'node:path';
 import { ShootdownError } from '../pci/error.js';
+import { attempt, attemptAsync } from './attempt.js';
 import {
   beforeOf,
   type CommandLine,
@@ -12,12 +13,9 @@ import {
 } from './change.js';
 import { type JournalFile, makeFolders, removeTemporaries } from './change-journal.js';
 import { planUndo, type Step, takenBack } from './change-plan.js';
-import { PLACES_OF } from './places.js';
-import type { CommandEntry, Part, PlacedEntry } from './state.js';
-import { type RunResult, realPath, type System } from './system.js';
-
-/** An initramfs takes minutes on a slow machine. */
-const COMMAND_MS = 900_000;
+import { runOrThrow } from './run-command.js';
+import type { Part, PlacedEntry } from './state.js';
+import { realPath, type System } from './system.js';
 
 /** What came of steps that were performed. */
 export interface Performed {
@@ -70,26 +68,16 @@ export async function undoChanges(
   // What fails is tried again the next time.
   for (const step of steps) if (step.action === 'run-undo') journal.put(step.entry);
   for (const step of steps) {
-    try {
+    const failed = await attemptAsync(async () => {
       onStep(step);
       if (step.action === 'put') put(system, journal, step);
       else await performUndo(system, journal, step, { notes, toRun });
-    } catch (error) {
-      if (!(error instanceof ShootdownError)) throw error;
-      problems.push(error.message);
-    }
+    });
+    if (failed) problems.push(failed.message);
     // On a full disk a file can still be removed; the list on disk is then longer than it need be.
-    trySave(journal);
+    attempt(() => journal.save());
   }
   return { problems, notes, toRun };
-}
-
-function trySave(journal: JournalFile): void {
-  try {
-    journal.save();
-  } catch (error) {
-    if (!(error instanceof ShootdownError)) throw error;
-  }
 }
 
 async function rollBack(
@@ -102,12 +90,8 @@ async function rollBack(
   const steps = planUndo(system, journal.entries, [part]);
   const { problems } = await undoChanges(system, journal, steps);
   if (problems.length > 0 || !wasEmpty || journal.entries.length > 0) return problems;
-  try {
-    journal.end();
-    return [];
-  } catch (error) {
-    return [(error as Error).message];
-  }
+  const failed = attempt(() => journal.end());
+  return failed ? [failed.message] : [];
 }
 
 function incomplete(error: ShootdownError, problems: readonly string[] = []): ShootdownError {
@@ -192,7 +176,7 @@ function put(
 function asFound(planned: PlacedEntry, found: Found, journal: JournalFile): PlacedEntry {
   const known = journal.entries.some((each) => keyOf(each) === keyOf(planned));
   if (known && planned.kind !== 'line') return planned;
-  const before = beforeOf(found, PLACES_OF.backup);
+  const before = beforeOf(found);
   if (planned.kind !== 'line') return { ...planned, before };
   return { ...planned, before, ended: found.kind === 'file' && withLine(found.bytes, planned.line).ended };
 }
@@ -253,70 +237,4 @@ function takeBack(system: System, journal: JournalFile, entry: PlacedEntry): str
   // One that others have put something into stays.
   for (const folder of entry.folders.toReversed()) system.removeFolder(folder);
   return said;
-}
-
-async function runOrThrow(
-  system: System,
-  { command, args }: CommandLine | CommandEntry,
-  fine: readonly number[] = [],
-): Promise<void> {
-  const run = () => system.run(command, args, { timeoutMs: COMMAND_MS });
-  const line = [command, ...args].join(' ');
-  const result = await (command === PLACES_OF.kdumpHook
-    ? keepingInitrd(system, args[0] ?? '', line, run)
-    : run());
-  if (result.status === 0 || fine.includes(result.status)) return;
-  throw new ShootdownError('io', `${line}: ${failureText(result)}`);
-}
-
-/** kdump-tools removes an initrd before it makes it anew; if that fails, the one of before is put back. */
-async function keepingInitrd(
-  system: System,
-  version: string,
-  line: string,
-  run: () => Promise<RunResult>,
-): Promise<RunResult> {
-  const initrd = `${PLACES_OF.kdumpState}/initrd.img-${version}`;
-  const aside = `${PLACES_OF.kdumpState}/.initrd.img-${version}.shootdown`;
-  const isKept = setAside(system, initrd, aside);
-  const result = await run();
-  if (!isKept) return result;
-  const isLost = !system.exists(initrd);
-  if (result.status !== 0 || isLost) {
-    system.rename(aside, initrd);
-    if (result.status === 0) throw new ShootdownError('io', `${line}: it made no ${initrd}`);
-    return result;
-  }
-  attemptTo(() => system.remove(aside));
-  return result;
-}
-
-/** Without a second copy, since there may be no room for one. Where it cannot be done the program runs as it would. */
-function setAside(system: System, path: string, aside: string): boolean {
-  return attemptTo(() => {
-    // One that ended half-way has left the only one there is.
-    if (!system.exists(path) && system.exists(aside)) system.rename(aside, path);
-    system.remove(aside);
-    if (system.exists(path)) system.hardLink(path, aside);
-  })
-    ? system.exists(aside)
-    : false;
-}
-
-function attemptTo(action: () => void): boolean {
-  try {
-    action();
-    return true;
-  } catch (error) {
-    if (!(error instanceof ShootdownError)) throw error;
-    return false;
-  }
-}
-
-/** Why a program failed: the end of what it said. */
-export function failureText({ status, stdout, stderr }: RunResult): string {
-  const text = stderr.trim() === '' ? stdout : stderr;
-  const said = text.trim().split('\n').slice(-3).join('; ');
-  if (status === 127) return 'it is not installed';
-  return said === '' ? `status ${status}` : said;
 }

@@ -1,6 +1,6 @@
 import { basename, dirname } from 'node:path';
 import { ShootdownError } from '../pci/error.js';
-import { type Found, keyOf, sha256Of } from './change.js';
+import { backupPath, type Found, keyOf, sha256Of } from './change.js';
 import { PLACES_OF } from './places.js';
 import { type Before, type ChangeEntry, readChanges, stateText } from './state.js';
 import type { System } from './system.js';
@@ -65,7 +65,7 @@ export class JournalFile {
   /** Puts a file aside as it is, under the hash of its content. */
   backUp(found: Found): void {
     if (found.kind !== 'file') return;
-    const path = `${PLACES_OF.backup}/${found.sha256}`;
+    const path = backupPath(found.sha256);
     if (this.#readBackup(path, found.sha256)) return;
     makeFolders(this.#system, PLACES_OF.backup);
     this.#system.write(path, found.bytes, 0o600);

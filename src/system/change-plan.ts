@@ -1,4 +1,5 @@
 import { ShootdownError } from '../pci/error.js';
+import { attempt } from './attempt.js';
 import {
   beforeOf,
   type Change,
@@ -14,7 +15,6 @@ import {
   withLine,
   withoutLine,
 } from './change.js';
-import { PLACES_OF } from './places.js';
 import type { Before, ChangeEntry, CommandEntry, Part, PlacedEntry } from './state.js';
 import type { System } from './system.js';
 
@@ -44,14 +44,15 @@ export type TakenBack =
 
 /**
  * What is to be done so that exactly these changes are there for a part of the installation: those that are, are left
- * out, and those of an earlier version that are not asked for any more are taken back. Throws `refused` for a file of
- * ours that somebody has edited.
+ * out, and those of an earlier version that are not asked for any more are taken back. `leave`: keys of those that stay
+ * as they are found. Throws `refused` for another file of ours that somebody has edited.
  */
 export function planChanges(
   system: System,
   entries: readonly ChangeEntry[],
   part: Part,
   changes: readonly Change[],
+  leave: ReadonlySet<string> = new Set(),
 ): readonly Step[] {
   const wanted = new Set(changes.map(keyOf));
   const obsolete = entries.filter((entry) => entry.parts.includes(part) && !wanted.has(keyOf(entry)));
@@ -59,7 +60,9 @@ export function planChanges(
   const files = [
     ...planUndo(system, obsolete, [part]),
     ...changes.flatMap((change) =>
-      change.kind === 'command' ? [] : planOne(system, known.get(keyOf(change)), part, change),
+      change.kind === 'command' || leave.has(keyOf(change))
+        ? []
+        : planOne(system, known.get(keyOf(change)), part, change),
     ),
   ];
   const changed = files.some(({ action }) => action === 'put' || action === 'take-back');
@@ -126,6 +129,19 @@ export function takenBack(system: System, entry: PlacedEntry): TakenBack {
   return entry.before.kind === 'absent' ? 'removed' : 'restored';
 }
 
+/** What became of what `install` put somewhere; `gone` is also another kind of thing in its place. */
+export function entryState(system: System, entry: PlacedEntry): 'fine' | 'gone' | 'changed' {
+  const found = attempt(() => look(system, entry.path, entry.kind === 'line'));
+  if (found instanceof ShootdownError) {
+    if (found.code === 'no-permission') throw found;
+    return 'gone';
+  }
+  if (entry.kind === 'line')
+    return found.kind === 'file' && hasLine(found.bytes, entry.line) ? 'fine' : 'gone';
+  if (isOurs(found, entry)) return 'fine';
+  return entry.kind === 'file' && found.kind === 'file' ? 'changed' : 'gone';
+}
+
 function isOurs(found: Found, entry: PlacedEntry): boolean {
   if (entry.kind === 'link') return found.kind === 'link' && found.target === entry.target;
   if (entry.kind === 'line') return true;
@@ -146,7 +162,7 @@ function planOne(
     return old?.parts.includes(part) ? [] : [{ action: 'note', entry }];
   }
   if (change.kind === 'line') {
-    const before = beforeOf(found, PLACES_OF.backup);
+    const before = beforeOf(found);
     const ended = found.kind === 'file' && withLine(found.bytes, change.line).ended;
     const folders = [...(old?.folders ?? []), ...missingFolders(system, change.path)];
     const entry = entryFor(before, change, parts, folders, ended);
@@ -159,7 +175,7 @@ function planOne(
     throw new ShootdownError('refused', message);
   }
   const folders = [...(old?.folders ?? []), ...missingFolders(system, change.path)];
-  const entry = entryFor(old?.before ?? beforeOf(found, PLACES_OF.backup), change, parts, folders, false);
+  const entry = entryFor(old?.before ?? beforeOf(found), change, parts, folders, false);
   // Until the new one is there, the old one is ours, too.
   if (entry.kind === 'file' && old?.kind === 'file')
     entry.after = [...new Set([...entry.after, ...old.after])].slice(0, 8);

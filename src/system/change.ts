@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { dirname } from 'node:path';
 import { ShootdownError } from '../pci/error.js';
+import { PLACES_OF } from './places.js';
 import type { Before, ChangeEntry } from './state.js';
 import { type Entry, realPath, type System } from './system.js';
 
@@ -77,12 +78,13 @@ export function look(system: System, path: string, follow: boolean): Found {
   return { kind: 'file', bytes, sha256: sha256Of(bytes), mode, uid, gid };
 }
 
-export function backupPath(folder: string, sha256: string): string {
-  return `${folder}/${sha256}`;
+/** Where a file is kept as it was, under the hash of its content. */
+export function backupPath(sha256: string): string {
+  return `${PLACES_OF.backup}/${sha256}`;
 }
 
 /** What is noted of it in the list of changes. */
-export function beforeOf(found: Found, backups: string): Before {
+export function beforeOf(found: Found): Before {
   switch (found.kind) {
     case 'absent':
       return { kind: 'absent' };
@@ -90,7 +92,7 @@ export function beforeOf(found: Found, backups: string): Before {
       return { kind: 'link', target: found.target };
     case 'file': {
       const { sha256, mode, uid, gid } = found;
-      return { kind: 'file', sha256, mode, uid, gid, backup: backupPath(backups, sha256) };
+      return { kind: 'file', sha256, mode, uid, gid, backup: backupPath(sha256) };
     }
   }
 }

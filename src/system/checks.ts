@@ -2,6 +2,7 @@ import { dirname } from 'node:path';
 import { confidentialGuest } from '../image/confidential.js';
 import { ShootdownError } from '../pci/error.js';
 import { initrdToLoad } from './kdump.js';
+import { parseKdumpSettings } from './kdump-settings.js';
 import { bootVersions } from './kernels.js';
 import { hookImages, newest } from './parts.js';
 import { PLACES_OF } from './places.js';
@@ -26,8 +27,10 @@ export function checkInstallable(system: System, part: Part, install: Install): 
     checkHookRoom(system, hook);
     return;
   }
-  if (part === 'kdump') checkKdump(system);
-  else if (!hasProgram(system, 'kexec'))
+  if (part === 'kdump') {
+    checkKdump(system);
+    checkLastLine(system);
+  } else if (!hasProgram(system, 'kexec'))
     throw new ShootdownError(
       'not-found',
       'kexec-tools is not installed: apt install kexec-tools, then again',
@@ -61,6 +64,14 @@ export function signatureNeeded(system: Pick<System, 'read'>): string | undefine
   return mode === undefined || mode === 'none' ? undefined : `the kernel is locked down (${mode})`;
 }
 
+/** Ours is added behind it, and must not become a part of it. */
+function checkLastLine(system: System): void {
+  const { continued } = parseKdumpSettings(readTextOf(system, PLACES_OF.kdumpDefaults) ?? '');
+  if (!continued) return;
+  const message = `${PLACES_OF.kdumpDefaults} ends in a backslash, which would make the line of shootdown part of its last one: take it out`;
+  throw new ShootdownError('refused', message);
+}
+
 function checkKdump(system: System): void {
   if (!hasProgram(system, 'kdump-config') || !system.exists(PLACES_OF.kdumpDefaults))
     throw new ShootdownError(
@@ -85,7 +96,7 @@ function checkKdump(system: System): void {
 function checkLoadedImage(system: System, hook: Hook): void {
   const running = readTextOf(system, PLACES_OF.release)?.trim() ?? '';
   const image = initrdToLoad(system, running);
-  const ours = hookImages(hook, running);
+  const ours = hookImages(system, hook, running);
   if (image === undefined || ours.includes(image)) return;
   throw new ShootdownError(
     'refused',
@@ -104,7 +115,7 @@ export function loadsOtherAdvice({ generator, when }: Hook): string {
 
 /** An initramfs is made anew beside the old one, which is needed if that fails. */
 function checkHookRoom(system: System, hook: Hook): void {
-  const images = newest(system).flatMap((version) => hookImages(hook, version));
+  const images = newest(system).flatMap((version) => hookImages(system, hook, version));
   for (const image of images.filter((path) => system.exists(path))) {
     const folder = dirname(image);
     const free = system.freeBytes(folder);

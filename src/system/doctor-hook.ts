@@ -1,14 +1,15 @@
 import { ShootdownError } from '../pci/error.js';
 import { generatorFor, loadsOtherAdvice } from './checks.js';
 import { type Check, note, ok, problem, type Said, some, warning } from './doctor-check.js';
-import { RELOAD } from './doctor-loaded.js';
+import { RELOAD, RESTART } from './doctor-loaded.js';
 import type { DoctorView } from './doctor-view.js';
 import { compileGateTable } from './gate-table.js';
 import { initramfsFiles } from './initramfs-file.js';
 import { initrdToLoad, loadedInitrd } from './kdump.js';
-import { hookImages, initramfsPaths } from './parts.js';
+import { hookImages, kdumpInitrd } from './parts.js';
 import { PLACES_OF } from './places.js';
 import type { Install } from './state.js';
+import { readTextOf } from './system.js';
 
 type Hook = NonNullable<Install['parts']['hook']>;
 
@@ -64,8 +65,8 @@ function lookWhichIsLoaded(view: DoctorView): readonly Said[] {
   const { system, running } = view;
   const hook = view.install?.parts.hook;
   if (!hook || running === undefined || !view.hasKdumpTools) return [];
-  const ours = hookImages(hook, running);
-  const advice = `${loadsOtherAdvice(hook)}; then ${RELOAD}`;
+  const ours = hookImages(system, hook, running);
+  const advice = `${loadsOtherAdvice(hook)}; then ${RESTART}`;
   const loaded = view.isLoaded ? loadedInitrd(system, running) : undefined;
   if (loaded !== undefined && !ours.includes(loaded))
     return [problem(`loaded for a crash is ${loaded}, which the hook does not go into`, advice)];
@@ -90,23 +91,16 @@ interface Image {
 }
 
 /** What `install` made with the hook in it, as far as it is there. */
-function imagesOf({ system }: DoctorView, { generator, when }: Hook, version: string): readonly Image[] {
-  const own = initramfsPaths(version).filter((path) => system.exists(path));
-  if (generator === 'dracut')
-    return own.map((path) => ({
+function imagesOf({ system }: DoctorView, hook: Hook, version: string): readonly Image[] {
+  const own = (path: string) =>
+    hook.generator === 'dracut' ? `dracut --force ${path} ${version}` : `update-initramfs -u -k ${version}`;
+  return hookImages(system, hook, version)
+    .filter((path) => system.exists(path))
+    .map((path) => ({
       path,
-      remake: `dracut --force ${path} ${version}`,
-      kdump: when === 'crash',
+      remake: path === kdumpInitrd(version) ? `${PLACES_OF.kdumpHook} ${version}` : own(path),
+      kdump: path === initrdToLoad(system, version),
     }));
-  const kdump = `${PLACES_OF.kdumpState}/initrd.img-${version}`;
-  return [
-    ...(system.exists(kdump)
-      ? [{ path: kdump, remake: `${PLACES_OF.kdumpHook} ${version}`, kdump: true }]
-      : []),
-    ...(when === 'always'
-      ? own.map((path) => ({ path, remake: `update-initramfs -u -k ${version}`, kdump: false }))
-      : []),
-  ];
 }
 
 async function lookAtImage(view: DoctorView, hook: Hook, version: string, image: Image): Promise<Said> {
@@ -123,11 +117,25 @@ async function lookAtImage(view: DoctorView, hook: Hook, version: string, image:
   const table = files?.get(TABLE);
   if (!files?.has(GATE) || !table || !STARTS.some((start) => files.has(start)))
     return problem(`the hook is not in ${path}`, `${again}; what it says tells why`);
+  const gate = gateOf(view);
+  if (gate && !files.get(GATE)?.equals(gate))
+    return warning(`the hook in ${path} is not the one of this version`, again);
   const differs = await difference(view, hook, table.toString('utf8'));
   if (differs !== undefined) return warning(`the hook in ${path} ${differs}`, again);
   if (reload && view.isNewer(path, view.kexecCommandPath))
     return warning(`${path} is newer than what is loaded of it for a crash`, RELOAD);
   return ok(`the hook is in ${path}, with the policy of now`);
+}
+
+/** As the installed hook copies it into an initramfs. */
+function gateOf({ system, changes }: DoctorView): Buffer | undefined {
+  const hooks = (changes?.entries ?? []).filter((entry) => entry.kind === 'file' && !entry.generated);
+  const paths = hooks.flatMap((entry) =>
+    entry.kind === 'file'
+      ? (/^(?:shootdown_)?gate=(\/\S+)$/m.exec(readTextOf(system, entry.path) ?? '')?.[1] ?? [])
+      : [],
+  );
+  return paths[0] === undefined ? undefined : system.read(paths[0]);
 }
 
 /** In what the table of the image is not the one that would be made now; which driver was bound then is left aside. */

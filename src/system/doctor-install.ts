@@ -1,17 +1,19 @@
 import { ShootdownError } from '../pci/error.js';
-import { look } from './change.js';
+import { attempt } from './attempt.js';
+import { entryState } from './change-plan.js';
 import { type Check, counted, note, ok, problem, type Said, some, unknown, warning } from './doctor-check.js';
 import type { DoctorView } from './doctor-view.js';
 import { policyOf } from './install.js';
 import { PLACES_OF } from './places.js';
-import { PARTS, type PlacedEntry, readChanges, readInstall } from './state.js';
-import { readTextOf, type System } from './system.js';
+import { PARTS, readChanges, readInstall } from './state.js';
+import { readTextOf } from './system.js';
 
 /** Whether what `install` did is still so. */
 export const INSTALL_CHECKS: readonly Check[] = [
   { id: 'install.parts', look: lookAtParts },
   { id: 'install.files', look: lookAtFiles },
   { id: 'install.program', look: lookAtProgram },
+  { id: 'install.version', look: lookAtVersion },
   { id: 'install.policy', look: lookAtPolicy },
 ];
 
@@ -61,7 +63,8 @@ function lookAtFiles({ system, install }: DoctorView): readonly Said[] {
         said.push(problem(`${line} was not run to its end: half installed`, `shootdown install ${part}`));
       continue;
     }
-    const found = stateOf(system, entry);
+    // The line has a check of its own.
+    const found = entry.kind === 'line' ? 'fine' : entryState(system, entry);
     if (found === 'changed')
       said.push(
         warning(
@@ -74,19 +77,6 @@ function lookAtFiles({ system, install }: DoctorView): readonly Said[] {
     else fine++;
   }
   return said.length > 0 ? said : [ok(`${counted(fine, 'file')} as they were installed`)];
-}
-
-function stateOf(system: System, entry: PlacedEntry): 'fine' | 'gone' | 'changed' {
-  // The line has a check of its own.
-  if (entry.kind === 'line') return 'fine';
-  if (entry.kind === 'link') return system.readLink(entry.path) === entry.target ? 'fine' : 'gone';
-  const found = attempt(() => look(system, entry.path, false));
-  if (found instanceof ShootdownError) {
-    if (found.code === 'no-permission') throw found;
-    return 'gone';
-  }
-  if (found.kind !== 'file') return 'gone';
-  return entry.generated || entry.after.includes(found.sha256) ? 'fine' : 'changed';
 }
 
 // Only absolute ones; those in /usr/lib/shootdown are in an initramfs.
@@ -116,6 +106,13 @@ function lookAtProgram({ system, changes, settings }: DoctorView): readonly Said
   ];
 }
 
+/** The package brings them up to date when it is upgraded; npm does not. */
+function lookAtVersion({ changes, tool }: DoctorView): readonly Said[] {
+  if (!changes || changes.entries.length === 0 || changes.tool === tool) return [];
+  const text = `units and hooks are those of shootdown ${changes.tool}, and this is ${tool}`;
+  return [warning(text, 'shootdown refresh --parts')];
+}
+
 function lookAtPolicy({ system, install }: DoctorView): readonly Said[] {
   if (!install) return [];
   const policy = attempt(() => policyOf(system, install));
@@ -126,13 +123,4 @@ function lookAtPolicy({ system, install }: DoctorView): readonly Said[] {
         : problem(policy.message, 'put the policy back, or shootdown install again with another --policy'),
     ];
   return install.policy === null ? [] : [note(`policy ${policy.name}, from ${install.policy}`)];
-}
-
-function attempt<T>(action: () => T): T | ShootdownError {
-  try {
-    return action();
-  } catch (error) {
-    if (error instanceof ShootdownError) return error;
-    throw error;
-  }
 }

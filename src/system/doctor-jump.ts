@@ -2,8 +2,9 @@ import { type FlightRecord, parseFlight } from '../image/flight.js';
 import { flightFinds, flightResults } from '../image/flight-results.js';
 import { BOOT_PARAMS, RECORD } from '../image/layout.js';
 import { ShootdownError } from '../pci/error.js';
-import { type Check, counted, note, ok, type Said, some, warning } from './doctor-check.js';
+import { type Check, counted, ok, type Said, some, warning } from './doctor-check.js';
 import type { DoctorView } from './doctor-view.js';
+import { PLACES_OF } from './places.js';
 import { readTextOf, type System } from './system.js';
 
 /** What the last jump left to read. */
@@ -131,19 +132,43 @@ function lookAtHookLog(view: DoctorView): readonly Said[] {
     ...(newest ? [{ path: `${newest.folder}/shootdown-hook.log`, jump: 'the last crash' }] : []),
     ...(view.system.live ? [{ path: '/run/shootdown/hook.log', jump: 'the start of this kernel' }] : []),
   ];
-  return logs.flatMap(({ path, jump }): Said[] => {
-    const lines = (readTextOf(view.system, path) ?? '').split('\n').filter((line) => line !== '');
-    if (lines.length === 0) return [];
-    const trouble = lines.filter((line) => TROUBLE.test(line));
-    const sum = lines.find((line) => SUM.test(line))?.replace('after the jump: ', '');
-    const text = `the hook at ${jump}: ${sum ?? 'it did not come to its end'}`;
-    if (trouble.length > 0)
-      return [
-        warning(
-          `${text}; ${counted(trouble.length, 'line')} of trouble: ${trouble[0] ?? ''}`,
-          `read ${path}`,
-        ),
-      ];
-    return [sum === undefined ? note(text, `read ${path}`) : ok(text)];
-  });
+  return [...missingLog(view, newest), ...logs.flatMap(({ path, jump }) => logSays(view, path, jump))];
+}
+
+/** Minutes that a log may be older than its dump. */
+const APART = 15;
+
+/** A hook that did not run says nothing itself. */
+function missingLog(view: DoctorView, newest: Saved | undefined): readonly Said[] {
+  const dump = newestWith(view, /^(dump|vmcore)\.\d+/);
+  const file = dump?.names.find((name) => /^(dump|vmcore)\.\d+/.test(name));
+  if (!view.has('hook') || !dump || !file) return [];
+  const isOld = !view.isNewer(`${dump.folder}/${file}`, PLACES_OF.install);
+  if (isOld || (newest && minuteOf(newest) >= minuteOf(dump) - APART)) return [];
+  const text = `the last crash (${dump.folder}) left no log of the hook: it did not run, or not to its end`;
+  return [
+    warning(
+      text,
+      'whether it is in the initramfs is said by hook.initramfs; the rest, by the console of the capture kernel',
+    ),
+  ];
+}
+
+function minuteOf(saved: Saved): number {
+  const [, year, month, day, hour, minute] =
+    /^(....)(..)(..)(..)(..)$/.exec(stampOf(saved))?.map(Number) ?? [];
+  return Date.UTC(year ?? 0, (month ?? 1) - 1, day, hour, minute) / 60_000;
+}
+
+function logSays({ system }: DoctorView, path: string, jump: string): readonly Said[] {
+  const lines = (readTextOf(system, path) ?? '').split('\n').filter((line) => line !== '');
+  if (lines.length === 0) return [];
+  const trouble = lines.filter((line) => TROUBLE.test(line));
+  const sum = lines.find((line) => SUM.test(line))?.replace('after the jump: ', '');
+  const text = `the hook at ${jump}: ${sum ?? 'it did not come to its end'}`;
+  if (trouble.length > 0)
+    return [
+      warning(`${text}; ${counted(trouble.length, 'line')} of trouble: ${trouble[0] ?? ''}`, `read ${path}`),
+    ];
+  return [sum === undefined ? warning(text, `read ${path}`) : ok(text)];
 }

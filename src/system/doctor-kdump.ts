@@ -1,5 +1,7 @@
 import { type Check, mib, note, ok, problem, type Said, warning } from './doctor-check.js';
+import { RELOAD } from './doctor-loaded.js';
 import type { DoctorView } from './doctor-view.js';
+import { initrdToMake } from './kdump.js';
 import { PLACES_OF } from './places.js';
 import { hasProgram, readTextOf } from './system.js';
 
@@ -100,6 +102,13 @@ function lookAtInitrd(view: DoctorView): readonly Said[] {
   if (!view.hasKdumpTools || !settings.on || !hasProgram(system, 'mkinitramfs')) return [];
   return view.versions.flatMap((version): Said[] => {
     const path = `${PLACES_OF.kdumpState}/initrd.img-${version}`;
+    if (view.size(path) > 0 && version === running && initrdToMake(system) === version)
+      return [
+        note(
+          `${path} was made with other sysctls than those of now: kdump-tools makes it anew when it loads a kernel next, with none loaded meanwhile`,
+          `${RELOAD}, which makes it first`,
+        ),
+      ];
     if (view.size(path) > 0) return [ok(`${path} is there`)];
     const advice = `${PLACES_OF.kdumpHook} ${version}`;
     const text = `${path} is missing`;

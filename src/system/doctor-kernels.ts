@@ -34,7 +34,7 @@ async function lookAtWrapped(view: DoctorView, version: string): Promise<readonl
   if (!view.system.live && !view.system.exists(files.wrapped))
     return [note(`${files.wrapped} is made when this system boots`)];
   const broken = brokenness(view, version);
-  const again = `${REFRESH}${view.has('kdump') ? `, then ${RELOAD}` : ''}`;
+  const again = view.has('kdump') ? RELOAD : REFRESH;
   if (broken !== undefined) return [problem(`${broken}: the plain kernel is loaded instead`, again)];
   const { wrapped } = files;
   const info = view.image(wrapped)?.wrapped;

@@ -1,11 +1,17 @@
 import { type Check, note, ok, problem, type Said, warning } from './doctor-check.js';
 import type { DoctorView } from './doctor-view.js';
+import { wrappedToLoad } from './kdump.js';
 import { PLACES_OF } from './places.js';
 import { kernelFiles } from './state.js';
 import { realPath } from './system.js';
 
-/** Its unit loads the plain kernel if the wrapped one cannot be loaded; kdump-config by hand loads nothing then. */
-export const RELOAD = 'systemctl restart kdump-tools';
+/**
+ * Loads what is out of date, and lets the old one go only when all for the next is there. Both ways load the plain kernel
+ * if the wrapped one cannot be loaded; kdump-config by hand loads nothing then.
+ */
+export const RELOAD = 'shootdown refresh --reload';
+/** After a change of settings. */
+export const RESTART = 'systemctl restart kdump-tools';
 
 /** What waits for a crash, and whether it is what should. */
 export const LOADED_CHECKS: readonly Check[] = [
@@ -20,7 +26,7 @@ export const LOADED_CHECKS: readonly Check[] = [
 function lookAtLine(view: DoctorView): readonly Said[] {
   if (!view.has('kdump') || !view.hasKdumpTools) return [];
   const file = PLACES_OF.kdumpDefaults;
-  const { lib, overridden, kernel } = view.settings;
+  const { lib, overridden, continued, kernel } = view.settings;
   if (lib === null)
     return [
       problem(
@@ -28,15 +34,22 @@ function lookAtLine(view: DoctorView): readonly Said[] {
         'shootdown install kdump',
       ),
     ];
+  if (continued)
+    return [
+      problem(
+        `the line before that of shootdown in ${file} ends in a backslash: the two are one`,
+        `take it out, then ${RESTART}`,
+      ),
+    ];
   if (overridden)
     return [
-      problem(`KDUMP_KERNEL is set behind the line of shootdown in ${file}`, `take it out, then ${RELOAD}`),
+      problem(`KDUMP_KERNEL is set behind the line of shootdown in ${file}`, `take it out, then ${RESTART}`),
     ];
   if (!isByHand(view, kernel)) return [ok(`the line of shootdown is in ${file}`)];
   return [
     warning(
       `KDUMP_KERNEL was set by hand to ${kernel}: shootdown leaves it so, and it is not looked after`,
-      `take it out of ${file}, then ${RELOAD}`,
+      `take it out of ${file}, then ${RESTART}`,
     ),
   ];
 }
@@ -67,22 +80,29 @@ async function lookAtKernel(view: DoctorView): Promise<readonly Said[]> {
     return [
       warning(
         `which kernel is loaded for a crash is not known: ${view.kexecCommandPath} is not there`,
-        view.hasKdumpTools ? RELOAD : 'load it with kdump-tools, or see what loaded it',
+        view.hasKdumpTools ? RESTART : 'load it with kdump-tools, or see what loaded it',
       ),
     ];
   const stale = view.isNewer(kernel, view.kexecCommandPath);
-  const late = warning(`${kernel} is newer than what is loaded of it for a crash`, RELOAD);
-  if (!view.has('kdump')) return [stale && isWrapped(view, kernel) ? late : withoutUs(view, kernel)];
+  const late = `${kernel} is newer than what is loaded of it for a crash`;
+  if (!view.has('kdump'))
+    return [stale && isWrapped(view, kernel) ? warning(late, RESTART) : withoutUs(view, kernel)];
   const wanted = await wantedKernel(view);
   if (wanted === undefined)
     return [
       problem(
         `the plain kernel is what kdump-tools loads (now loaded: ${kernel}): no wrapped one can be trusted`,
-        `shootdown refresh, then ${RELOAD}`,
+        RELOAD,
       ),
     ];
-  if (kernel !== wanted) return [problem(`loaded for a crash is ${kernel}, and not ${wanted}`, RELOAD)];
-  return [stale ? late : ok(`loaded for a crash: ${kernel}`)];
+  if (kernel !== wanted)
+    return [
+      problem(
+        `loaded for a crash is ${kernel}, and not ${wanted}`,
+        `${RELOAD}; if it stays so: journalctl -u kdump-tools`,
+      ),
+    ];
+  return [stale ? warning(late, RELOAD) : ok(`loaded for a crash: ${kernel}`)];
 }
 
 function withoutUs(view: DoctorView, kernel: string): Said {
@@ -99,17 +119,11 @@ function isWrapped(view: DoctorView, kernel: string): boolean {
 }
 
 /** What our line would have kdump-tools load now. Throws `no-permission` for who cannot read kernels. */
-async function wantedKernel(view: DoctorView): Promise<string | undefined> {
-  const { system, running, settings } = view;
-  if (running === undefined || settings.lib === null) return undefined;
+async function wantedKernel({ system, running }: DoctorView): Promise<string | undefined> {
+  if (running === undefined) return undefined;
   const { original, wrapped } = kernelFiles(running);
   for (const path of [original, wrapped]) system.read(path);
-  // As kdump-config would: it only reads.
-  const { status, stdout } = await system.run(`${settings.lib}/kdump-kernel`, [], {
-    timeoutMs: 20_000,
-    env: { SHOOTDOWN_PLAIN: '0' },
-  });
-  return status === 0 ? /^KDUMP_KERNEL=(.+)$/m.exec(stdout)?.[1] : undefined;
+  return wrappedToLoad(system);
 }
 
 /** Words for the stub and for the hook on the capture kernel's command line; the last counts. */
@@ -117,7 +131,7 @@ function lookAtWords(view: DoctorView): readonly Said[] {
   if (!view.isLoaded || !(view.has('kdump') || view.has('hook'))) return [];
   const word = [...(view.kexecCommand ?? '').matchAll(/[\s"'=]shootdown=(\w+)/g)].at(-1)?.[1];
   if (word === undefined) return [];
-  const advice = `take it off KDUMP_CMDLINE_APPEND (${PLACES_OF.kdumpDefaults}) or this kernel's command line, then ${RELOAD}`;
+  const advice = `take it off KDUMP_CMDLINE_APPEND (${PLACES_OF.kdumpDefaults}) or this kernel's command line, then ${RESTART}`;
   if (word === 'off' || word === 'observe')
     return [
       warning(`the capture kernel has shootdown=${word} on its command line: nothing is stopped`, advice),
@@ -134,7 +148,7 @@ function lookAtTarget(view: DoctorView): readonly Said[] {
   return [
     note(
       'the capture kernel is not told to start kdump-tools-dump.service: it boots as far as it can, and without install kdump the record of shootdown is not saved',
-      `put systemd.unit=kdump-tools-dump.service back into KDUMP_CMDLINE_APPEND (${PLACES_OF.kdumpDefaults}), then ${RELOAD}`,
+      `put systemd.unit=kdump-tools-dump.service back into KDUMP_CMDLINE_APPEND (${PLACES_OF.kdumpDefaults}), then ${RESTART}`,
     ),
   ];
 }

@@ -17,7 +17,7 @@ import {
   readInstall,
   readKernelRecord,
 } from './state.js';
-import { hasProgram, readTextOf, realPath, type System } from './system.js';
+import { hasProgram, isNewer, readTextOf, realPath, type System } from './system.js';
 
 /** What `doctor` is given. */
 export interface DoctorAround {
@@ -149,8 +149,7 @@ export class DoctorView {
 
   /** Whether a file was written after another; false where one of them is not there. */
   isNewer(path: string, than: string): boolean {
-    const [a, b] = [path, than].map((each) => this.system.entry(realPath(this.system, each))?.mtimeMs);
-    return a !== undefined && b !== undefined && a > b;
+    return isNewer(this.system, path, than);
   }
 
   #once<T>(key: string, read: () => T): T {

@@ -1,8 +1,8 @@
 import { utimesSync } from 'node:fs';
-import { gzipSync } from 'node:zlib';
 import { afterEach, describe, expect, it } from 'vitest';
 import { makeBzImage } from '../../test/support/bzimage.js';
-import { debianAround, debianSystem, OTHER, RUNNING } from '../../test/support/debian-system.js';
+import { OTHER, RUNNING } from '../../test/support/debian-system.js';
+import { answering, hookImage, LIB, machineOf, wholeSystem } from '../../test/support/doctor-system.js';
 import { encodeFlight } from '../../test/support/flight-record.js';
 import { CRASH } from '../../test/support/flight-samples.js';
 import { memoryHost } from '../../test/support/memory-host.js';
@@ -14,68 +14,28 @@ import {
   type TreeEntry,
 } from '../../test/support/system-tree.js';
 import { scan } from '../host/scan.js';
-import { cpioArchive } from '../lab/cpio.js';
 import { ShootdownError } from '../pci/error.js';
 import { defaultPolicy } from '../quiesce/default-policy.js';
 import { CHECKS, countStates, examine, type Result } from './doctor.js';
 import type { DoctorAround } from './doctor-view.js';
 import { compileGateTable } from './gate-table.js';
-import { performInstall, planInstall } from './install.js';
 import { kernelFiles, type Part } from './state.js';
 import type { System } from './system.js';
 
-const LIB = '/usr/share/shootdown/integrations/lib';
 const KDUMP_INITRD = `/var/lib/kdump/initrd.img-${RUNNING}`;
-const { wrapped: WRAPPED, original: ORIGINAL, sums: SUMS } = kernelFiles(RUNNING);
-const machine = async () => (await debianAround(system).machine()).machine;
-
-/** What a whole system has beyond what `install` looks at. */
-const WHOLE: Readonly<Record<string, TreeEntry>> = {
-  '/etc/systemd/system/basic.target.wants/kdump-tools.service': {
-    link: '/lib/systemd/system/kdump-tools.service',
-  },
-  [`/boot/initrd.img-${OTHER}`]: 'initrd',
-  [`/lib/modules/${RUNNING}`]: 'folder/',
-  [`/lib/modules/${OTHER}`]: 'folder/',
-  [`${LIB}/kdump-kernel`]: 'x',
-  [`${LIB}/kdump-fallback`]: 'x',
-  [`${LIB}/save-flight`]: 'x',
-  [`${LIB}/wrapped-kernel`]: 'x',
-  [`${LIB}/kexec-load`]: 'x',
-  [`${LIB}/gate`]: 'x',
-  '/usr/bin/shootdown': 'x',
-  '/proc/meminfo': 'MemTotal:        1024 kB\n',
-  '/var/lib/dpkg/status':
-    'Package: kdump-tools\nStatus: install ok installed\nVersion: 1\n\nPackage: bash\nStatus: install ok unpacked\n',
-};
+const { wrapped: WRAPPED, original: ORIGINAL } = kernelFiles(RUNNING);
+const machine = () => machineOf(system);
 
 let system: FakeSystem;
 afterEach(() => removeTree(system.root));
 
 async function installed(parts: readonly Part[], changes: Readonly<Record<string, TreeEntry | null>> = {}) {
-  system = debianSystem({ ...WHOLE, ...changes });
-  for (const part of parts) {
-    const around = debianAround(system);
-    await performInstall(around, await planInstall(around, { part }));
-  }
-}
-
-/** As `kdump-kernel` answers: only a whole wrapped kernel is named. */
-function answering(): System {
-  const { run } = system;
-  return {
-    ...system,
-    run: (command, args, options) => {
-      if (command !== `${LIB}/kdump-kernel`) return run(command, args, options);
-      const there = system.exists(WRAPPED) && system.exists(SUMS);
-      return Promise.resolve({ status: 0, stdout: there ? `KDUMP_KERNEL=${WRAPPED}\n` : '', stderr: '' });
-    },
-  };
+  system = await wholeSystem(parts, changes);
 }
 
 async function doctor(around: Partial<DoctorAround> = {}): Promise<readonly Result[]> {
   const before = snapshot(system.root);
-  const results = await examine({ system: answering(), tool: '1.2.3', machine, ...around });
+  const results = await examine({ system: answering(system), tool: '1.2.3', machine, ...around });
   expect(snapshot(system.root)).toEqual(before);
   expect(CHECKS.length).toBeGreaterThan(20);
   for (const { state, advice, text } of results) {
@@ -130,13 +90,13 @@ describe('kdump that is not as it should be', () => {
       'the plain kernel loaded',
       () => addToTree(system.root, '/var/crash/kexec_cmd', 'kexec -p /var/lib/kdump/vmlinuz\n'),
       ['problem kdump.kernel'],
-      /is \/var\/lib\/kdump\/vmlinuz, and not .*kernels\/vmlinuz-6.* → systemctl restart kdump-tools/,
+      /is \/var\/lib\/kdump\/vmlinuz, and not .*kernels\/vmlinuz-6.* → shootdown refresh --reload/,
     ],
     [
       'wrapped file missing',
       () => removeTree(`${system.root}${WRAPPED}`),
       ['problem kdump.kernel', 'problem kernel.wrapped'],
-      /is missing: the plain kernel is loaded instead → shootdown refresh, then systemctl restart kdump-tools/,
+      /is missing: the plain kernel is loaded instead → shootdown refresh --reload/,
     ],
     [
       'wrapped file damaged',
@@ -186,6 +146,23 @@ describe('kdump that is not as it should be', () => {
         ),
       ['problem kdump.line'],
       /set behind the line/,
+    ],
+    [
+      'the line joined to the one before',
+      () =>
+        addToTree(
+          system.root,
+          '/etc/default/kdump-tools',
+          String(system.read('/etc/default/kdump-tools')).replace('\neval', '\nSSH="a" \\\neval'),
+        ),
+      ['problem kdump.line'],
+      /ends in a backslash: the two are one → take it out, then systemctl restart kdump-tools/,
+    ],
+    [
+      'sysctls changed since the initrd was made',
+      () => addToTree(system.root, '/etc/kdump/sysctl.conf', 'kernel.panic = 1\n'),
+      [],
+      /was made with other sysctls .* with none loaded meanwhile → shootdown refresh --reload, which makes it first/,
     ],
     [
       'switched off',
@@ -322,7 +299,7 @@ describe('kdump that is not as it should be', () => {
 
   it('full disks', async () => {
     await installed(['kdump']);
-    const full = { ...answering(), freeBytes: () => 4096 };
+    const full = { ...answering(system), freeBytes: () => 4096 };
     const results = await doctor({ system: full });
     expect(bad(results)).toEqual(['problem disk.dumps', 'warning disk.boot', 'warning disk.state']);
     expect(textOf(results, 'disk.boot')).toMatch(
@@ -352,6 +329,13 @@ describe('wrapped kernels', () => {
     expect(bad(await doctor())).toEqual(['problem install.policy']);
   });
 
+  it('whose units are those of another version', async () => {
+    await installed(['kdump']);
+    expect(textOf(await doctor({ tool: '1.3.0' }), 'install.version')).toBe(
+      'units and hooks are those of shootdown 1.2.3, and this is 1.3.0 → shootdown refresh --parts',
+    );
+  });
+
   it('that were made for other functions: no alarm, since one may only sleep', async () => {
     await installed(['kdump']);
     const other = async () => scan(memoryHost({ '00:03.0': { classCode: 0x020000, command: 6 } }));
@@ -378,22 +362,7 @@ describe('wrapped kernels', () => {
 });
 
 describe('the hook', () => {
-  const image = (table: string | null) =>
-    gzipSync(
-      cpioArchive([
-        { path: 'init', kind: 'file', bytes: Buffer.from('x') },
-        ...(table === null
-          ? []
-          : ['usr/lib/shootdown/gate', 'conf/conf.d/shootdown'].map((path) => ({
-              path,
-              kind: 'file' as const,
-              bytes: Buffer.from('x'),
-            }))),
-        ...(table === null
-          ? []
-          : [{ path: 'usr/lib/shootdown/table', kind: 'file' as const, bytes: Buffer.from(table) }]),
-      ]),
-    );
+  const image = hookImage;
   const put = (table: string | null) => {
     addToTree(system.root, KDUMP_INITRD, { text: image(table), mode: 0o644 });
     addToTree(system.root, '/var/crash/kexec_cmd', 'kexec -p /var/lib/kdump/vmlinuz\n');
@@ -414,7 +383,7 @@ describe('the hook', () => {
 
   it('is missed, and its table is compared', async () => {
     await installed(['hook']);
-    const again = `/etc/kernel/postinst.d/kdump-tools ${RUNNING}, then systemctl restart kdump-tools`;
+    const again = `/etc/kernel/postinst.d/kdump-tools ${RUNNING}, then shootdown refresh --reload`;
     const cases: readonly [string | null, RegExp, string][] = [
       [null, /the hook is not in/, 'problem'],
       [await compiled('always'), /has "when always", and installed is "when crash"/, 'warning'],
@@ -437,10 +406,41 @@ describe('the hook', () => {
     put(await compiled());
     utimesSync(`${system.root}${KDUMP_INITRD}`, 4e9, 4e9);
     expect(textOf(await doctor(), 'hook.initramfs')).toMatch(
-      /is newer than what is loaded .* → systemctl restart kdump-tools/,
+      /is newer than what is loaded .* → shootdown refresh --reload/,
     );
     addToTree(system.root, KDUMP_INITRD, { text: image(null).subarray(0, 40), mode: 0o644 });
     expect(bad(await doctor())).toEqual(['problem hook.initramfs']);
+  });
+
+  it('has the script of this version in the initramfs', async () => {
+    await installed(['hook']);
+    put(await compiled());
+    addToTree(system.root, `${LIB}/gate`, 'mended since');
+    const results = await doctor();
+    expect(bad(results)).toEqual(['warning hook.initramfs']);
+    expect(textOf(results, 'hook.initramfs')).toMatch(
+      /^the hook in \S+ is not the one of this version → \S+kdump-tools \S+, then shootdown refresh --reload$/,
+    );
+  });
+
+  it('is missed where the last crash left no log of it', async () => {
+    await installed(['hook']);
+    put(await compiled());
+    const [folder, log] = ['/var/crash/202611231316', 'after the jump: 0 gated, 0 failed, 0 left live\n'];
+    const dump = `${folder}/dump.202611231316`;
+    addToTree(system.root, dump, 'dump');
+    utimesSync(`${system.root}${dump}`, 4e9, 4e9);
+    const results = await doctor();
+    expect(bad(results)).toEqual(['warning jump.hook']);
+    expect(textOf(results, 'jump.hook')).toMatch(
+      /^the last crash \(\/var\/crash\/202611231316\) left no log of the hook: it did not run/,
+    );
+    addToTree(system.root, '/var/crash/202611231315/shootdown-hook.log', log);
+    expect(bad(await doctor())).toEqual([]);
+    removeTree(`${system.root}/var/crash/202611231315`);
+    // A crash of before it was installed.
+    utimesSync(`${system.root}${dump}`, 1, 1);
+    expect(bad(await doctor())).toEqual([]);
   });
 
   it('is missed where kdump loads another initramfs', async () => {
@@ -570,7 +570,7 @@ describe('who asks', () => {
   it('without root is told what needs root', async () => {
     await installed(['kdump']);
     const denied = new ShootdownError('no-permission', `${ORIGINAL}: no permission to read it: run as root`);
-    const reader = answering();
+    const reader = answering(system);
     const asUser: System = {
       ...reader,
       read: (path) => {

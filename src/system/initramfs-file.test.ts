@@ -22,7 +22,7 @@ afterEach(() => removeTree(root));
 function look(image: Uint8Array, onThisSystem = false) {
   root = makeTree({ '/initrd': { text: image, mode: 0o600 } });
   // It only reads that file, and starts a program that unpacks it.
-  if (onThisSystem) return initramfsFiles(openSystem(), `${root}/initrd`, [TABLE, 'absent']);
+  if (onThisSystem) return initramfsFiles(openSystem('', true), `${root}/initrd`, [TABLE, 'absent']);
   return initramfsFiles(fakeSystem(root), '/initrd', [TABLE, 'absent']);
 }
 

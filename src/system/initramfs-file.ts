@@ -1,6 +1,6 @@
 import { gunzipSync } from 'node:zlib';
 import { ShootdownError } from '../pci/error.js';
-import { failureText } from './change-apply.js';
+import { failureText } from './run-command.js';
 import type { System } from './system.js';
 
 const HEADER_BYTES = 110;

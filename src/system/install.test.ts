@@ -1,12 +1,11 @@
 import fc from 'fast-check';
-import { afterEach, describe, expect, it } from 'vitest';
-import { debianAround, debianSystem, filesOf, OTHER, RUNNING } from '../../test/support/debian-system.js';
+import { describe, expect, it } from 'vitest';
+import { debianAround, debianSystems, filesOf, OTHER, RUNNING } from '../../test/support/debian-system.js';
 import {
   addToTree,
   Ended,
   type FakeSystem,
   failingSystem,
-  removeTree,
   type TreeEntry,
 } from '../../test/support/system-tree.js';
 import { type InstallRequest, isInPlace, performInstall, planInstall, type Surroundings } from './install.js';
@@ -15,15 +14,7 @@ import { PLACES_OF } from './places.js';
 import { kernelFiles, PARTS, type Part, readChanges, readInstall, readKernelRecord } from './state.js';
 import { nothingToUndo, performUninstall, planUninstall } from './uninstall.js';
 
-const systems: FakeSystem[] = [];
-afterEach(() => {
-  for (const { root } of systems.splice(0)) removeTree(root);
-});
-const debian = (...args: Parameters<typeof debianSystem>) => {
-  const system = debianSystem(...args);
-  systems.push(system);
-  return system;
-};
+const debian = debianSystems();
 
 async function install(around: Surroundings, request: Part | InstallRequest) {
   const plan = await planInstall(around, typeof request === 'string' ? { part: request } : request);
@@ -182,6 +173,75 @@ describe('install hook', () => {
     });
     expect(dracut.ran[0]).toBe(`dracut --force /boot/initrd.img-${RUNNING} ${RUNNING}`);
     expect(dracut.entry('/usr/lib/dracut/modules.d/95shootdown/module-setup.sh')?.mode).toBe(0o755);
+  });
+
+  it('has a kernel loaded where none was, or says that none is', async () => {
+    const none = { '/sys/kernel/kexec_crash_loaded': '0\n' };
+    const system = debian(none);
+    const { loaded, problems } = await install(debianAround(system), 'hook');
+    expect({ loaded, problems }).toEqual({
+      loaded: 'loaded for a crash: /var/lib/kdump/vmlinuz',
+      problems: [],
+    });
+    const failing = debian(none, (line) => line === 'kdump-config load');
+    expect(await install(debianAround(failing), 'hook')).toMatchObject({
+      problems: ['kdump-config load: it does not work'],
+      loaded: 'no kernel is loaded for a crash: no dump would be saved',
+    });
+    // Not done yet.
+    expect(await done(debianAround(failing), 'hook')).toBe(false);
+    const off = debian({
+      ...none,
+      '/etc/default/kdump-tools': 'USE_KDUMP=0\nKDUMP_KERNEL=/var/lib/kdump/vmlinuz\n',
+    });
+    for (const part of ['hook', 'kdump'] as const)
+      expect((await install(debianAround(off), part)).notes).toEqual([
+        'no kernel is loaded for a crash, so no dump would be saved: USE_KDUMP is off in /etc/default/kdump-tools',
+      ]);
+    // Who wants it in every kernel may have no use for kdump.
+    const always = debian(none);
+    const result = await install(debianAround(always), { part: 'hook', when: 'always' });
+    expect(result).toMatchObject({
+      loaded: null,
+      notes: [],
+      problems: [],
+    });
+  });
+
+  it('in all kernels is known to dracut and to what makes the initramfs of kdump-tools', async () => {
+    const both = { '/usr/sbin/update-initramfs': null, '/usr/bin/dracut': 'x', '/usr/bin/lsinitrd': 'x' };
+    const system = debian(both);
+    const before = filesOf(system);
+    const around = debianAround(system);
+    await install(around, { part: 'hook', when: 'always' });
+    expect(readInstall(system)?.parts.hook).toEqual({ when: 'always', generator: 'dracut' });
+    const dracut = '/usr/lib/dracut/modules.d/95shootdown/gate-hook.sh';
+    for (const path of [dracut, '/etc/initramfs-tools/hooks/shootdown'])
+      expect(system.exists(path)).toBe(true);
+    const makes = [
+      `/etc/kernel/postinst.d/kdump-tools ${RUNNING}`,
+      `dracut --force /boot/initrd.img-${RUNNING} ${RUNNING}`,
+    ];
+    expect(system.ran.slice(0, 2)).toEqual(makes);
+    expect(system.ran.filter((line) => line.startsWith('lsinit')).map((line) => line.split(' ')[0])).toEqual([
+      'lsinitramfs',
+      'lsinitrd',
+    ]);
+    system.ran.length = 0;
+    await uninstall(around);
+    expect(system.ran).toEqual(expect.arrayContaining(makes));
+    expect(filesOf(system)).toEqual(before);
+    // Only in a capture kernel, that one alone matters.
+    const crash = debian(both);
+    await install(debianAround(crash), 'hook');
+    expect(crash.exists(dracut)).toBe(false);
+  });
+
+  it('names what puts it into older kernels, which it leaves', async () => {
+    const image = `/var/lib/kdump/initrd.img-${OTHER}`;
+    const { notes } = await install(debianAround(debian({ [image]: 'older' })), 'hook');
+    expect(notes).toEqual([`older kernels get the hook by: /etc/kernel/postinst.d/kdump-tools ${OTHER}`]);
+    expect((await install(debianAround(debian()), 'hook')).notes).toEqual([]);
   });
 
   it('is taken back where the initramfs cannot be made', async () => {
@@ -367,6 +427,12 @@ describe('install refuses', () => {
         '/initrd': { link: '/boot/initrd.img-6.1.0-26-amd64' },
       },
       /^kdump loads \/boot\/initrd\.img-6/,
+    ],
+    [
+      'settings that go on in the next line',
+      'kdump',
+      { '/etc/default/kdump-tools': 'USE_KDUMP=1\nKDUMP_CMDLINE_APPEND="a b" \\' },
+      /^\/etc\/default\/kdump-tools ends in a backslash, .*: take it out$/,
     ],
     ['a broken list', 'kdump', { [PLACES_OF.changes]: '{' }, /changes\.json: not JSON/],
     ['a broken install.json', 'kdump', { [PLACES_OF.install]: '{}' }, /install\.json.*uninstall all/],

@@ -2,8 +2,8 @@ import type { Machine } from '../host/scan.js';
 import { ShootdownError } from '../pci/error.js';
 import { defaultPolicy } from '../quiesce/default-policy.js';
 import { type Policy, parsePolicy } from '../quiesce/policy.js';
-import type { CommandLine } from './change.js';
-import { applyChanges, failureText, type OnStep } from './change-apply.js';
+import { attempt } from './attempt.js';
+import { applyChanges, type OnStep, type Performed } from './change-apply.js';
 import { JournalFile } from './change-journal.js';
 import { isVisible, planChanges, type Step } from './change-plan.js';
 import { checkInstallable, generatorFor } from './checks.js';
@@ -17,8 +17,9 @@ import {
   removeKernels,
   wrappedVersions,
 } from './kernels.js';
-import { changesFor, hookImages, initramfsPaths } from './parts.js';
+import { changesFor, hookImages, kdumpInitrd, remakeOlder } from './parts.js';
 import { PLACES_OF } from './places.js';
+import { failureText } from './run-command.js';
 import { type Install, kernelFiles, type Part, readInstall } from './state.js';
 import { readTextOf, type System } from './system.js';
 
@@ -56,11 +57,8 @@ export interface InstallPlan {
   readonly journal: JournalFile;
 }
 
-export interface InstallResult {
+export interface InstallResult extends Performed {
   readonly kernels: readonly Refreshed[];
-  readonly problems: readonly string[];
-  readonly notes: readonly string[];
-  readonly toRun: readonly CommandLine[];
   /** What waits for a crash now, in words; `null` where nobody looked. */
   readonly loaded: string | null;
 }
@@ -86,9 +84,12 @@ export async function planInstall(around: Surroundings, request: InstallRequest)
       : await refreshKernels(system, { ...refreshOptions(around, install, policy), dryRun: true });
   checkRunning(system, kernels, 'nothing was changed');
   const changes = steps.some(isVisible) || kernels.some(({ status }) => status !== 'fresh');
-  const concerned = part === 'kdump' || (part === 'hook' && crashKernel(system).loaded);
+  const { loaded } = crashKernel(system);
+  // A hook that works in every kernel needs none that waits for a crash.
+  const needed = part === 'kdump' || install.parts.hook?.when === 'crash';
+  const asItShouldBe = part === 'kdump' ? loadedIsOurs(system) : loaded || !needed;
   const reload =
-    system.live && concerned && kdumpIsOn(system) && (changes || (part === 'kdump' && !loadedIsOurs(system)));
+    system.live && part !== 'kexec' && (loaded || needed) && kdumpIsOn(system) && (changes || !asItShouldBe);
   return { part, install, policy, steps, kernels, reload, journal };
 }
 
@@ -121,7 +122,8 @@ export async function performInstall(
     const problems = kernels.flatMap(({ version, message }) => (message ? [`${version}: ${message}`] : []));
     if (part === 'hook') problems.push(...(await checkInitramfs(system, plan)));
     const loaded = plan.reload ? await loadAnew(system, problems) : null;
-    return { kernels, problems, notes: [...notes, ...notThere(around)], toRun, loaded };
+    const more = [...notThere(around), ...notLoaded(system, plan), ...older(system, plan)];
+    return { kernels, problems, notes: [...notes, ...more], toRun, loaded };
   } catch (error) {
     // Those that no part needs would stay for ever.
     if (!had.includes('kdump') && !had.includes('kexec') && !installedParts(journal).includes(part))
@@ -147,13 +149,26 @@ function notThere({ system, integration }: Surroundings): readonly string[] {
   return missing.map((path) => `${path} is not in ${system.root}: shootdown has to be installed there, too`);
 }
 
+/** What is in place is of no use as long as nothing waits for a crash. */
+function notLoaded(system: System, { part, reload, install }: InstallPlan): readonly string[] {
+  const needed = part === 'kdump' || (part === 'hook' && install.parts.hook?.when === 'crash');
+  if (!system.live || !needed || reload || crashKernel(system).loaded) return [];
+  const why = kdumpIsOn(system) ? '' : `: USE_KDUMP is off in ${PLACES_OF.kdumpDefaults}`;
+  return [`no kernel is loaded for a crash, so no dump would be saved${why}`];
+}
+
+/** Making an initramfs takes minutes, so those of kernels that may never boot again are left. */
+function older(system: System, { part, install: { parts } }: InstallPlan): readonly string[] {
+  if (part !== 'hook' || !parts.hook) return [];
+  const commands = remakeOlder(system, parts.hook).map(({ command, args }) => [command, ...args].join(' '));
+  return commands.length === 0 ? [] : [`older kernels get the hook by: ${commands.join('; ')}`];
+}
+
 function forgetKernels(system: System): void {
-  try {
+  attempt(() => {
     removeKernels(system, wrappedVersions(system));
     system.removeFolder(PLACES_OF.state);
-  } catch (error) {
-    if (!(error instanceof ShootdownError)) throw error;
-  }
+  });
 }
 
 function refreshOptions(
@@ -197,13 +212,15 @@ async function checkInitramfs(system: System, { install, steps }: InstallPlan): 
   const made = steps.some(({ action }) => action === 'run');
   const running = readTextOf(system, PLACES_OF.release)?.trim() ?? '';
   if (!hook || !made || !system.live || !bootVersions(system).includes(running)) return [];
-  const image = [...hookImages(hook, running), ...initramfsPaths(running)].find((path) =>
-    system.exists(path),
-  );
-  if (image === undefined) return [`no initramfs of ${running} was made`];
-  const lister = hook.generator === 'dracut' ? 'lsinitrd' : 'lsinitramfs';
-  const result = await system.run(lister, [system.locate(image)]);
-  if (result.status !== 0) return [`${lister} ${image}: ${failureText(result)}`];
-  if (result.stdout.includes('usr/lib/shootdown/gate')) return [];
-  return [`the hook is not in ${image}: see what its making said, then install again`];
+  const images = hookImages(system, hook, running).filter((path) => system.exists(path));
+  const problems = images.length === 0 ? [`no initramfs of ${running} was made`] : [];
+  for (const image of images) {
+    const isDracuts = hook.generator === 'dracut' && image !== kdumpInitrd(running);
+    const lister = isDracuts ? 'lsinitrd' : 'lsinitramfs';
+    const result = await system.run(lister, [system.locate(image)]);
+    if (result.status !== 0) problems.push(`${lister} ${image}: ${failureText(result)}`);
+    else if (!result.stdout.includes('usr/lib/shootdown/gate'))
+      problems.push(`the hook is not in ${image}: see what its making said, then install again`);
+  }
+  return problems;
 }

@@ -1,4 +1,5 @@
 import { ShootdownError } from '../pci/error.js';
+import { sha256Of } from './change.js';
 
 /** The files that `install` puts on a system: `integrations/`. */
 export interface Integration {
@@ -17,7 +18,10 @@ const PLAIN = /^\/[A-Za-z0-9_/.,+@:=-]*$/;
 
 /** A file of `integrations/` with its placeholders filled. */
 export function filled({ read, lib, program }: Integration, name: string): string {
-  const text = read(name).replaceAll('@LIB@', lib).replaceAll('@PROGRAM@', program.join(' '));
+  const text = read(name)
+    .replaceAll('@LIB@', lib)
+    .replaceAll('@PROGRAM@', program.join(' '))
+    .replaceAll('@GATE_SUM@', () => sha256Of(read('lib/gate')));
   const left = /@[A-Z_]+@/.exec(text)?.[0];
   if (left !== undefined) throw new Error(`${name}: nothing is known to put for ${left}`);
   return text;

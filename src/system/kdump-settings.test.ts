@@ -18,10 +18,26 @@ describe('the settings of kdump-tools', () => {
       initrd: '',
       lib: null,
       overridden: false,
+      continued: false,
     });
     expect(parseKdumpSettings('')).toMatchObject({ on: false, coredir: '/var/crash', remote: false });
     expect(parseKdumpSettings("USE_KDUMP='0'\nUSE_KDUMP=1;x\n").on).toBe(true);
     expect(parseKdumpSettings('USE_KDUMP=1\nUSE_KDUMP=0\n').on).toBe(false);
+  });
+
+  it.each<[string, boolean]>([
+    ['A=1 \\\n', true],
+    ['A="x \\', true],
+    ['A=1\nB=\\\\\\\n', true],
+    ['A=1\\\\\n', false],
+    ['A=1 \\\nB=2\n', false],
+    ['# a comment \\\n', false],
+    ['A=1 \\\n\n', false],
+    ['', false],
+  ])('%j goes on in our line: %s', (text, continued) => {
+    expect(parseKdumpSettings(text).continued).toBe(continued);
+    const end = text.endsWith('\n') ? '' : '\n';
+    expect(parseKdumpSettings(`${text}${end}${LINE}\n`).continued).toBe(continued);
   });
 
   it('tell what is set before our line from what is set behind it', () => {

@@ -13,6 +13,8 @@ export interface KdumpSettings {
   readonly lib: string | null;
   /** KDUMP_KERNEL is set again behind our line. */
   readonly overridden: boolean;
+  /** What stands before our line, or where it would be added, ends in a backslash: the two are one line. */
+  readonly continued: boolean;
 }
 
 const OUR_LINE = /^eval "\$\((\/\S+)\/kdump-kernel 2>\/dev\/null\)" \|\| : # shootdown$/m;
@@ -20,7 +22,8 @@ const OUR_LINE = /^eval "\$\((\/\S+)\/kdump-kernel 2>\/dev\/null\)" \|\| : # sho
 /** Only plain assignments count, the last of each name; what a script in it computes is not known. */
 export function parseKdumpSettings(text: string): KdumpSettings {
   const ours = OUR_LINE.exec(text);
-  const before = assignments(ours ? text.slice(0, ours.index) : text);
+  const above = ours ? text.slice(0, ours.index) : text;
+  const before = assignments(above);
   const after = assignments(ours ? text.slice(ours.index + ours[0].length) : '');
   const value = (name: string) => after.get(name) ?? before.get(name) ?? '';
   return {
@@ -31,6 +34,8 @@ export function parseKdumpSettings(text: string): KdumpSettings {
     initrd: value('KDUMP_INITRD'),
     lib: ours?.[1] ?? null,
     overridden: after.has('KDUMP_KERNEL'),
+    // A comment goes on in systemd's eyes, too, which looks for no more than assignments.
+    continued: /(^|\n)(?![ \t]*#)[^\n]*(?<!\\)(\\\\)*\\\n?$/.test(above),
   };
 }
 

@@ -1,9 +1,9 @@
-import { failureText } from './change-apply.js';
+import { attemptAsync } from './attempt.js';
 import { parseKdumpSettings } from './kdump-settings.js';
-import type { Refreshed } from './kernels.js';
 import { PLACES_OF } from './places.js';
+import { failureText, runOrThrow } from './run-command.js';
 import { kernelFiles } from './state.js';
-import { hasProgram, readTextOf, realPath, type System } from './system.js';
+import { hasProgram, isNewer, readTextOf, realPath, type System } from './system.js';
 
 /** It may have to make an initramfs first. */
 const LOAD_MS = 900_000;
@@ -65,29 +65,84 @@ function initrdOf(system: Pick<System, 'root' | 'locate'>, path: string, running
 }
 
 /**
- * After a refresh: has kdump-tools load the running kernel anew where its wrapped twin changed under what waits for a
- * crash. `undefined` where there was no need.
+ * The wrapped kernel that our line has kdump-tools load now, by its own script, which only reads; `undefined` where it
+ * names none: then the plain one is loaded.
  */
-export async function reloadChanged(
+export async function wrappedToLoad(system: System): Promise<string | undefined> {
+  const { lib } = settingsOf(system);
+  if (lib === null) return undefined;
+  const options = { timeoutMs: 20_000, env: { SHOOTDOWN_PLAIN: '0' } };
+  const { status, stdout } = await system.run(`${lib}/kdump-kernel`, [], options);
+  return status === 0 ? /^KDUMP_KERNEL=(.+)$/m.exec(stdout)?.[1] : undefined;
+}
+
+/**
+ * Has kdump-tools load its kernel anew where what waits for a crash is not, or not any more, what it would load.
+ * `undefined` where there was no need, or nothing was loaded.
+ */
+export async function reloadIfBehind(
   system: System,
-  refreshed: readonly Refreshed[],
 ): Promise<{ readonly loaded: string; readonly problems: readonly string[] } | undefined> {
-  const running = readTextOf(system, PLACES_OF.release)?.trim();
-  const changed = refreshed.some(({ version, status }) => version === running && status === 'wrapped');
-  const loadsOurs = settingsOf(system).lib !== null;
-  if (!changed || !loadsOurs || !crashKernel(system).loaded || !kdumpIsOn(system)) return undefined;
+  if (!crashKernel(system).loaded || !kdumpIsOn(system) || !(await isBehind(system))) return undefined;
   const { now, problems } = await reloadKdump(system);
   return { loaded: crashKernelText(now), problems };
 }
 
+/** Where our line names no kernel, one of ours that is loaded already is left: it is worth more than the plain one. */
+async function isBehind(system: System): Promise<boolean> {
+  const wrapped = await wrappedToLoad(system);
+  if (wrapped !== undefined && crashKernel(system).kernel !== wrapped) return true;
+  const initrd = initrdToLoad(system, runningRelease(system));
+  const noted = kexecCommandPath(system);
+  const isNew = (path: string | undefined) => path !== undefined && isNewer(system, path, noted);
+  return isNew(wrapped) || isNew(initrd) || initrdToMake(system) !== undefined;
+}
+
+const runningRelease = (system: Pick<System, 'read'>) => readTextOf(system, PLACES_OF.release)?.trim() ?? '';
+
+const SYSCTLS = '/etc/kdump/sysctl.conf';
+/** Those that its initrd was made with. */
+const sysctlsOf = (release: string) => `${PLACES_OF.kdumpState}/latest_sysctls-${release}`;
+
+/**
+ * The release whose initrd kdump-tools would make before it loads it: it is missing, or was made with other sysctls.
+ * `undefined` where it finds it as it wants it. As `check_sysctl_change` and `kdump_create_symlinks` in kdump-config
+ * 1.8.1, which look at no other settings.
+ */
+export function initrdToMake(system: Pick<System, 'read' | 'exists'>): string | undefined {
+  const release = runningRelease(system);
+  // The script that makes it leaves at once where initramfs-tools is not there.
+  if (!system.exists(PLACES_OF.kdumpHook) || !hasProgram(system, 'mkinitramfs')) return undefined;
+  const { original } = kernelFiles(release);
+  if (!system.exists(original) && !system.exists(uncompressed(original))) return undefined;
+  const now = system.read(SYSCTLS);
+  // Versions before have no such file.
+  const changed = now !== undefined && !system.read(sysctlsOf(release))?.equals(now);
+  return changed || !system.exists(`${LINKS.initrd}-${release}`) ? release : undefined;
+}
+
+const uncompressed = (original: string) => original.replace('vmlinuz-', 'vmlinux-');
+
+/**
+ * Makes what kdump-tools would make between letting one kernel go and loading the next: an initrd takes minutes. Throws
+ * `io`; then the old one is still there.
+ */
+async function makeInitrdFirst(system: System): Promise<void> {
+  const release = initrdToMake(system);
+  if (release === undefined) return;
+  await runOrThrow(system, { command: PLACES_OF.kdumpHook, args: [release] });
+  const sysctls = system.read(SYSCTLS);
+  if (sysctls) system.write(sysctlsOf(release), sysctls, 0o644);
+}
+
 /** What of the kernel and initrd that would be loaded is not there; `undefined` if nothing is missing. */
 function missingToLoad(system: System): string | undefined {
-  const running = readTextOf(system, PLACES_OF.release)?.trim() ?? '';
+  const running = runningRelease(system);
   const { kernel } = settingsOf(system);
   const { original } = kernelFiles(running);
   const byHand = kernel !== '' && kernel !== LINKS.kernel;
   // Else it is made anew for the kernel that runs, and so is the initrd.
-  const kernels = byHand ? [kernel] : [original, original.replace('vmlinuz-', 'vmlinux-')];
+  const kernels = byHand ? [kernel] : [original, uncompressed(original)];
   if (!isComputed(kernel) && !kernels.some((path) => system.exists(path))) return kernels[0];
   const initrd = initrdToLoad(system, running);
   return initrd === undefined || system.exists(initrd) ? undefined : initrd;
@@ -108,25 +163,38 @@ export function kdumpIsOn(system: Pick<System, 'read' | 'exists'>): boolean {
 }
 
 /**
- * Has kdump-tools load its kernel anew, and the plain one if that fails. What is loaded is let go only where what is to
- * be loaded is there. Returns what is loaded now, and what went wrong in one line each.
+ * Has kdump-tools load its kernel anew, and the plain one if that fails. What is loaded is let go last: once its initrd is
+ * made and all that is to be loaded is there. From then on no kernel waits for a crash until the next is loaded, for
+ * about as long as `kdump-config load` takes: it refuses to load over one, and Linux itself frees the old one first.
+ * Returns what is loaded now, and what went wrong in one line each.
  */
 export async function reloadKdump(
   system: System,
 ): Promise<{ readonly now: CrashKernel; readonly problems: readonly string[] }> {
-  const missing = missingToLoad(system);
-  if (missing !== undefined && crashKernel(system).loaded) {
-    const version = missing.startsWith(LINKS.initrd) ? missing.slice(LINKS.initrd.length + 1) : '';
-    const mend = version === '' ? 'mend that' : `${PLACES_OF.kdumpHook} ${version} makes it`;
-    const text = `${missing} is missing, so what is loaded for a crash stays`;
-    return { now: crashKernel(system), problems: [`${text}: ${mend}, then systemctl restart kdump-tools`] };
-  }
+  const wasLoaded = crashKernel(system).loaded;
+  const hindrance = wasLoaded ? await whyNotLetGo(system) : undefined;
+  if (hindrance !== undefined) return { now: crashKernel(system), problems: [hindrance] };
+  const unloaded = await system.run('kdump-config', ['unload'], { timeoutMs: LOAD_MS });
   // With nothing loaded it fails, and that is as well.
-  await system.run('kdump-config', ['unload'], { timeoutMs: LOAD_MS });
+  if (wasLoaded && crashKernel(system).loaded) {
+    const text = `kdump-config unload: ${failureText(unloaded)}; what is loaded for a crash stays`;
+    return { now: crashKernel(system), problems: [text] };
+  }
   const result = await system.run('kdump-config', ['load'], { timeoutMs: LOAD_MS });
   if (crashKernel(system).loaded) return { now: crashKernel(system), problems: [] };
   const problems = [`kdump-config load: ${failureText(result)}`];
   const plain = { timeoutMs: LOAD_MS, env: { SHOOTDOWN_PLAIN: '1' } };
   await system.run('kdump-config', ['load'], plain);
   return { now: crashKernel(system), problems };
+}
+
+/** In one line; `undefined` if the next kernel can be loaded right after. */
+async function whyNotLetGo(system: System): Promise<string | undefined> {
+  const failed = await attemptAsync(() => makeInitrdFirst(system));
+  if (failed) return `${failed.message}; what is loaded for a crash stays`;
+  const missing = missingToLoad(system);
+  if (missing === undefined) return undefined;
+  const version = missing.startsWith(LINKS.initrd) ? missing.slice(LINKS.initrd.length + 1) : '';
+  const mend = version === '' ? 'mend that' : `${PLACES_OF.kdumpHook} ${version} makes it`;
+  return `${missing} is missing, so what is loaded for a crash stays: ${mend}, then systemctl restart kdump-tools`;
 }

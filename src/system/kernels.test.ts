@@ -1,14 +1,13 @@
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { makeBzImage } from '../../test/support/bzimage.js';
-import { debianAround, debianSystem, OTHER, RUNNING } from '../../test/support/debian-system.js';
+import { debianAround, debianSystems, OTHER, RUNNING } from '../../test/support/debian-system.js';
 import {
   addToTree,
   Ended,
   type FakeSystem,
   failingSystem,
-  removeTree,
   snapshot,
 } from '../../test/support/system-tree.js';
 import { unwrapImage } from '../image/wrap.js';
@@ -25,15 +24,7 @@ import { PLACES_OF } from './places.js';
 import { type Install, kernelFiles, readKernelRecord } from './state.js';
 import type { System } from './system.js';
 
-const systems: FakeSystem[] = [];
-afterEach(() => {
-  for (const { root } of systems.splice(0)) removeTree(root);
-});
-const debian = (...args: Parameters<typeof debianSystem>) => {
-  const system = debianSystem(...args);
-  systems.push(system);
-  return system;
-};
+const debian = debianSystems();
 const INSTALL: Install = { schema: 'shootdown.install/1', parts: { kdump: {} }, policy: null, sign: null };
 
 async function refresh(system: System, changes: Partial<RefreshOptions> = {}) {

@@ -6,6 +6,7 @@ import { wrapImage } from '../image/wrap.js';
 import { ShootdownError } from '../pci/error.js';
 import { fingerprint } from '../quiesce/fingerprint.js';
 import type { Policy } from '../quiesce/policy.js';
+import { attemptAsync } from './attempt.js';
 import { sha256Of } from './change.js';
 import { makeFolders, removeTemporaries } from './change-journal.js';
 import { PLACES_OF } from './places.js';
@@ -86,7 +87,7 @@ export async function refreshKernels(system: System, options: RefreshOptions): P
   );
   const todo = wanted.filter(only);
   if (todo.length === 0) return results;
-  const making = await attempt(() => prepare(system, options));
+  const making = await attemptAsync(() => prepare(system, options));
   for (const version of todo) {
     if (making instanceof ShootdownError) {
       // Nothing is known against those of before, but where the stub cannot run they would not start.
@@ -94,7 +95,7 @@ export async function refreshKernels(system: System, options: RefreshOptions): P
       results.push(failed(system, version, making, { keep, dryRun: options.dryRun }));
       continue;
     }
-    const result = await attempt(() => refreshOne(system, version, making, options));
+    const result = await attemptAsync(() => refreshOne(system, version, making, options));
     if (result instanceof ShootdownError) {
       const keep = stillFits(system, version, making);
       results.push(failed(system, version, result, { keep, dryRun: options.dryRun }));
@@ -151,15 +152,6 @@ function failed(
     }
   })();
   return { version, status: 'failed', message: `${error.message}${gone}` };
-}
-
-async function attempt<T>(action: () => Promise<T>): Promise<T | ShootdownError> {
-  try {
-    return await action();
-  } catch (error) {
-    if (error instanceof ShootdownError) return error;
-    throw error;
-  }
 }
 
 async function prepare(system: System, options: RefreshOptions): Promise<Making> {

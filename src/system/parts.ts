@@ -3,7 +3,9 @@ import { filled, type Integration } from './integration.js';
 import { bootVersions } from './kernels.js';
 import { PLACES_OF } from './places.js';
 import { type Generator, type Install, kernelFiles, type Part, stateText } from './state.js';
-import { readTextOf, type System } from './system.js';
+import { hasProgram, readTextOf, type System } from './system.js';
+
+type Hook = NonNullable<Install['parts']['hook']>;
 
 const UNITS = '/etc/systemd/system';
 const DRACUT_MODULE = '/usr/lib/dracut/modules.d/95shootdown';
@@ -73,7 +75,21 @@ function kexecChanges(_system: System, _install: Install, integration: Integrati
 function hookChanges(system: System, install: Install, integration: Integration): readonly Change[] {
   const hook = install.parts.hook ?? { when: 'crash', generator: 'initramfs-tools' };
   const saver = system.exists(PLACES_OF.kdumpDefaults) ? flightSaver(integration) : [];
-  return [...saver, ...hookFiles(hook.generator, integration), ...remake(system, hook, newest(system))];
+  const files = generatorsOf(system, hook).flatMap((generator) => hookFiles(generator, integration));
+  return [...saver, ...files, ...remake(system, hook, newest(system))];
+}
+
+/** What the hook has to be known to: where dracut makes the initramfs, kdump-tools may have its own made without it. */
+function generatorsOf(system: System, hook: Hook): readonly Generator[] {
+  return makesKdumpImage(system, hook) && hook.generator === 'dracut'
+    ? ['dracut', 'initramfs-tools']
+    : [hook.generator];
+}
+
+/** The hook goes into an initramfs that kdump-tools makes for itself, which it does with initramfs-tools alone. */
+function makesKdumpImage(system: System, { generator, when }: Hook): boolean {
+  if (generator === 'initramfs-tools') return system.exists(PLACES_OF.kdumpHook);
+  return when === 'always' && system.exists(PLACES_OF.kdumpHook) && hasProgram(system, 'mkinitramfs');
 }
 
 function hookFiles(generator: Generator, integration: Integration): readonly Change[] {
@@ -93,13 +109,25 @@ function hookFiles(generator: Generator, integration: Integration): readonly Cha
 }
 
 /** The images of one kernel that the hook goes into, be they there or not yet. */
-export function hookImages(
-  { generator, when }: NonNullable<Install['parts']['hook']>,
-  version: string,
-): readonly string[] {
-  if (generator === 'dracut') return initramfsPaths(version);
-  const own = when === 'always' ? initramfsPaths(version) : [];
-  return [`${PLACES_OF.kdumpState}/initrd.img-${version}`, ...own];
+export function hookImages(system: System, hook: Hook, version: string): readonly string[] {
+  const own = hook.generator === 'dracut' || hook.when === 'always' ? initramfsPaths(version) : [];
+  const kdump = hook.generator === 'initramfs-tools' || makesKdumpImage(system, hook);
+  return [...(kdump ? [kdumpInitrd(version)] : []), ...own];
+}
+
+/** Made by kdump-tools for itself. */
+export function kdumpInitrd(version: string): string {
+  return `${PLACES_OF.kdumpState}/initrd.img-${version}`;
+}
+
+/** What would put the hook into the initramfs of those kernels in /boot that `install` leaves as they are. */
+export function remakeOlder(system: System, hook: Hook): readonly CommandChange[] {
+  const made = newest(system);
+  const older = bootVersions(system).filter(
+    (version) =>
+      !made.includes(version) && hookImages(system, hook, version).some((path) => system.exists(path)),
+  );
+  return remake(system, hook, older);
 }
 
 /** Of the kernel that runs and of the newest, as far as they are in /boot. */
@@ -113,33 +141,25 @@ export function newest(system: System): readonly string[] {
  * Has the hook taken out of every initramfs that may have it: those of kernels that came since have it without our
  * doing.
  */
-export function remakeAll(
-  system: System,
-  hook: NonNullable<Install['parts']['hook']>,
-): readonly CommandChange[] {
+export function remakeAll(system: System, hook: Hook): readonly CommandChange[] {
   const made = bootVersions(system).filter((version) =>
-    [`${PLACES_OF.kdumpState}/initrd.img-${version}`, ...initramfsPaths(version)].some((path) =>
-      system.exists(path),
-    ),
+    [kdumpInitrd(version), ...initramfsPaths(version)].some((path) => system.exists(path)),
   );
   return remake(system, hook, made);
 }
 
 /** Makes the initramfs that the hook belongs in anew. */
-function remake(
-  system: System,
-  { generator, when }: NonNullable<Install['parts']['hook']>,
-  versions: readonly string[],
-): readonly CommandChange[] {
+function remake(system: System, hook: Hook, versions: readonly string[]): readonly CommandChange[] {
+  const { generator, when } = hook;
   return versions.flatMap((version): CommandChange[] => {
     const about = kernelFiles(version).original;
     const make = (command: string, args: readonly string[], of = '') =>
       again(command, args, `makes the ${of}initramfs of ${version} with the hook in it`, about);
+    const kdump = makesKdumpImage(system, hook) ? [make(PLACES_OF.kdumpHook, [version], 'kdump ')] : [];
     if (generator === 'dracut') {
       const image = initramfsPaths(version).find((path) => system.exists(path));
-      return [make('dracut', ['--force', ...(image ? [image] : ['--kver']), version])];
+      return [...kdump, make('dracut', ['--force', ...(image ? [image] : ['--kver']), version])];
     }
-    const kdump = system.exists(PLACES_OF.kdumpHook) ? [make(PLACES_OF.kdumpHook, [version], 'kdump ')] : [];
     const own = when === 'always' ? [make('update-initramfs', ['-u', '-k', version])] : [];
     return [...kdump, ...own];
   });
@@ -174,7 +194,7 @@ function upkeep(integration: Integration): readonly Change[] {
 
 function refresher(integration: Integration): readonly Change[] {
   const first = 'at boot, before kdump loads a kernel: wraps kernels that are new or changed';
-  const later = 'when all is up: wraps them again if the machine changed, and has kdump load that';
+  const later = 'when all is up: wraps them again if the machine changed, to be loaded at the next load';
   return [
     unit(integration, 'shootdown-refresh.service', first),
     wanted('multi-user.target', 'shootdown-refresh.service'),

@@ -1,7 +1,7 @@
 import { ShootdownError } from '../pci/error.js';
-import { failureText } from './change-apply.js';
 import { makeFolders, removeTemporaries } from './change-journal.js';
 import { PLACES_OF } from './places.js';
+import { failureText } from './run-command.js';
 import { hasProgram, type System } from './system.js';
 
 const SIGN_MS = 30_000;

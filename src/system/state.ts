@@ -15,7 +15,8 @@ const digest = v.pipe(
   v.regex(/^[0-9a-f]{64}$/, 'must be a SHA-256 in 64 lower-case hexadecimal digits'),
 );
 
-const installSchema = v.strictObject({
+/** @internal */
+export const installSchema = v.strictObject({
   schema: v.literal('shootdown.install/1'),
   parts: v.strictObject({
     kdump: v.optional(v.strictObject({})),
@@ -31,7 +32,8 @@ const installSchema = v.strictObject({
 /** What was asked of `install`: /etc/shootdown/install.json, schema `shootdown.install/1`. */
 export type Install = v.InferOutput<typeof installSchema>;
 
-const kernelSchema = v.strictObject({
+/** @internal */
+export const kernelSchema = v.strictObject({
   schema: v.literal('shootdown.kernel/1'),
   original: v.strictObject({ path: absolute, sha256: digest }),
   /** Of the wrapped file, signature and all. */
@@ -111,7 +113,8 @@ export type ChangeEntry = v.InferOutput<typeof entrySchema>;
 export type CommandEntry = Extract<ChangeEntry, { kind: 'command' }>;
 export type PlacedEntry = Exclude<ChangeEntry, CommandEntry>;
 
-const changesSchema = v.strictObject({
+/** @internal */
+export const changesSchema = v.strictObject({
   schema: v.literal('shootdown.changes/1'),
   tool: v.string(),
   entries: v.array(entrySchema),

@@ -47,7 +47,7 @@ export interface Entry extends Owner {
 export interface System {
   /** Empty for the system that this process runs on. */
   readonly root: string;
-  /** The system is running: its programs can be run, and /proc and /sys say how it is. False for a folder. */
+  /** The system is running: its programs can be run, and /proc and /sys say how it is. False for a folder or a chroot. */
   readonly live: boolean;
   /** Runs a program to its end, without a shell. Never rejects for what the program does: see `RunResult.status`. */
   run(command: string, args: readonly string[], options?: RunOptions): Promise<RunResult>;
@@ -83,9 +83,10 @@ const READ_MAX = 1024 * 1024 * 1024;
 const TIMEOUT_MS = 300_000;
 const OUTPUT_MAX = 4 * 1024 * 1024;
 
-/** The system this process runs on, or the one in a folder, whose programs are not run. */
-export function openSystem(root = ''): System {
-  return { ...filesBelow(root), live: root === '', run: root === '' ? runProgram : refuseToRun };
+/** The system at / if it `runs` (see `whyApart`), or the one in a folder, whose programs are not run. */
+export function openSystem(root: string, runs: boolean): System {
+  const live = root === '' && runs;
+  return { ...filesBelow(root), live, run: live ? runProgram : refuseToRun };
 }
 
 /** The files of a system; it is for the caller to say how its programs are run. */
@@ -151,6 +152,16 @@ export function realPath(system: Pick<System, 'root' | 'locate'>, path: string):
 /** The text of a file, or `undefined` if it is not there. */
 export function readTextOf(system: Pick<System, 'read'>, path: string): string | undefined {
   return system.read(path)?.toString('utf8');
+}
+
+/** Whether a file was written after another, links followed; false where one of them is not there. */
+export function isNewer(
+  system: Pick<System, 'root' | 'locate' | 'entry'>,
+  path: string,
+  than: string,
+): boolean {
+  const [a, b] = [path, than].map((each) => system.entry(realPath(system, each))?.mtimeMs);
+  return a !== undefined && b !== undefined && a > b;
 }
 
 /** Whether a program is where systems have them. */
@@ -252,7 +263,7 @@ function codeOf(cause: unknown): string {
 
 function refuseToRun(command: string): Promise<RunResult> {
   return Promise.reject(
-    new ShootdownError('unsupported', `${command}: nothing is run for a system that is only a folder`),
+    new ShootdownError('unsupported', `${command}: nothing is run for a system that does not run itself`),
   );
 }
 

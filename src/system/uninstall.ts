@@ -1,7 +1,8 @@
 import { dirname } from 'node:path';
 import { ShootdownError } from '../pci/error.js';
-import { type Change, type CommandLine, keyOf } from './change.js';
-import { type OnStep, undoChanges } from './change-apply.js';
+import { attempt } from './attempt.js';
+import { type Change, keyOf } from './change.js';
+import { type OnStep, type Performed, undoChanges } from './change-apply.js';
 import { JournalFile } from './change-journal.js';
 import { commandEntry, isVisible, planAmend, planChanges, planUndo, type Step } from './change-plan.js';
 import { installedParts, type Surroundings } from './install.js';
@@ -36,11 +37,8 @@ export interface UninstallPlan {
   readonly journal: JournalFile;
 }
 
-export interface UninstallResult {
+export interface UninstallResult extends Performed {
   readonly kernels: readonly Refreshed[];
-  readonly problems: readonly string[];
-  readonly notes: readonly string[];
-  readonly toRun: readonly CommandLine[];
   readonly loaded: string | null;
 }
 
@@ -85,25 +83,22 @@ export async function performUninstall(
   const { journal } = plan;
   const undone = await undoChanges(system, journal, plan.steps, onStep);
   const problems = [...undone.problems];
-  const attempt = <T>(action: () => T): T | undefined => {
-    try {
-      return action();
-    } catch (error) {
-      if (!(error instanceof ShootdownError)) throw error;
-      problems.push(error.message);
-      return undefined;
-    }
+  const tryTo = <T>(action: () => T): T | undefined => {
+    const result = attempt(action);
+    if (!(result instanceof ShootdownError)) return result;
+    problems.push(result.message);
+    return undefined;
   };
-  const kernels = attempt(() => removeKernels(system, plan.kernels)) ?? [];
-  if (plan.hookTable) attempt(() => system.remove(PLACES_OF.hookTable));
+  const kernels = tryTo(() => removeKernels(system, plan.kernels)) ?? [];
+  if (plan.hookTable) tryTo(() => system.remove(PLACES_OF.hookTable));
   if (!keepsKernels(plan.rest)) {
-    attempt(() => removeSigningFiles(system));
-    attempt(() => system.removeFolder(PLACES_OF.kernels));
+    tryTo(() => removeSigningFiles(system));
+    tryTo(() => system.removeFolder(PLACES_OF.kernels));
   }
   if (journal.entries.length === 0) {
-    attempt(() => journal.end());
-    attempt(() => system.removeFolder(dirname(PLACES_OF.install)));
-  } else attempt(() => journal.save());
+    tryTo(() => journal.end());
+    tryTo(() => system.removeFolder(dirname(PLACES_OF.install)));
+  } else tryTo(() => journal.save());
   let loaded: string | null = null;
   if (plan.reload && remakeFailed(plan)) {
     problems.push('what is loaded for a crash was left as it is, since its initramfs could not be made anew');
@@ -159,12 +154,8 @@ function amendInstall(
 }
 
 function installOf(system: System): Install | undefined {
-  try {
-    return readInstall(system);
-  } catch (error) {
-    if (error instanceof ShootdownError) return undefined;
-    throw error;
-  }
+  const install = attempt(() => readInstall(system));
+  return install instanceof ShootdownError ? undefined : install;
 }
 
 function openJournal(around: Surroundings): { journal: JournalFile; notes: readonly string[] } {
@@ -225,13 +216,10 @@ function ofPart(
   install: Install,
   notes: Set<string>,
 ): readonly Change[] {
-  try {
-    return changesFor(system, part, install, integration);
-  } catch (error) {
-    if (!(error instanceof ShootdownError)) throw error;
-    notes.add(error.message);
-    return [];
-  }
+  const changes = attempt(() => changesFor(system, part, install, integration));
+  if (!(changes instanceof ShootdownError)) return changes;
+  notes.add(changes.message);
+  return [];
 }
 
 /** Folders that are there for such files alone; they go if they are empty. */

@@ -4,6 +4,7 @@
 #
 # It must never fail, or no initramfs would be made: without a table the hook is left out, and a warning says so.
 
+# With another gate this is another hook, and shootdown has the initramfs made anew: @GATE_SUM@
 shootdown_gate=@LIB@/gate
 shootdown_kept=/var/lib/shootdown/hook.table
 

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { Argument, type Command } from 'commander';
 import { ShootdownError } from '../../pci/error.js';
+import type { Data } from '../../quiesce/schema-parts.js';
 import { isVisible } from '../../system/change-plan.js';
 import {
   type InstallPlan,
@@ -16,7 +17,16 @@ import { EXIT, type ExitStatus } from '../exit.js';
 import type { Io, Run } from '../io.js';
 import { choice, jsonText, withPolicy } from '../options.js';
 import { alone, type RootOption, surroundings } from '../system-around.js';
-import { commandJson, commandText, kernelsText, stepJson, stepsText } from '../system-text.js';
+import type { installReportSchema } from '../system-schema.js';
+import {
+  commandJson,
+  kernelsText,
+  performedLines,
+  reloadText,
+  sayRuns,
+  stepJson,
+  stepsText,
+} from '../system-text.js';
 
 interface InstallCommandOptions extends RootOption {
   readonly dryRun?: boolean;
@@ -60,9 +70,7 @@ async function runInstall(part: Part, options: InstallCommandOptions, io: Io): P
       if (options.json) io.out(jsonText(reportJson(plan, undefined)));
       return done ? EXIT.clean : EXIT.findings;
     }
-    const result = await performInstall(around, plan, (step) => {
-      if (step.action === 'run' && around.system.live) io.status(`${commandText(step.entry)} …`);
-    });
+    const result = await performInstall(around, plan, sayRuns(around.system, io));
     io.out(options.json ? jsonText(reportJson(plan, result)) : resultText(plan, result));
     for (const problem of result.problems) io.err(`shootdown: ${problem}\n`);
     return result.problems.length > 0 ? EXIT.failedAfterWriting : EXIT.clean;
@@ -94,28 +102,21 @@ function planText({ part, steps, kernels, reload }: InstallPlan, system: System,
   const changing = kernels.filter(({ status }) => status !== 'fresh');
   return (
     `${style.bold(`install ${part}${where}:`)}\n${kernelsText(changing, true)}${stepsText(steps, style)}` +
-    (reload ? '  run kdump-config unload, kdump-config load\n' : '')
+    reloadText(reload, system)
   );
 }
 
-function resultText(
-  { part }: InstallPlan,
-  { notes, toRun, loaded, kernels, problems }: InstallResult,
-): string {
-  const failed = kernels.filter(({ status }) => status === 'failed');
-  const lines = [
-    ...notes,
-    ...toRun.map((command) => `still to be run in that system: ${commandText(command)}`),
-    ...(loaded === null ? [] : [loaded]),
-    problems.length === 0
+function resultText({ part }: InstallPlan, result: InstallResult): string {
+  const failed = result.kernels.filter(({ status }) => status === 'failed');
+  const end =
+    result.problems.length === 0
       ? `${part} is installed; shootdown doctor says how it is`
-      : `${part} is installed, but not all is well`,
-  ];
-  return `${kernelsText(failed)}${lines.map((line) => `${line}\n`).join('')}`;
+      : `${part} is installed, but not all is well`;
+  return `${kernelsText(failed)}${[...performedLines(result), end].map((line) => `${line}\n`).join('')}`;
 }
 
 /** Schema `shootdown.install-report/1`. */
-function reportJson(plan: InstallPlan, result: InstallResult | undefined): object {
+function reportJson(plan: InstallPlan, result: InstallResult | undefined): Data<typeof installReportSchema> {
   return {
     schema: 'shootdown.install-report/1',
     part: plan.part,

@@ -1,6 +1,8 @@
 import { Argument, type Command } from 'commander';
+import type { Data } from '../../quiesce/schema-parts.js';
 import { isVisible } from '../../system/change-plan.js';
 import { PARTS, type Part } from '../../system/state.js';
+import type { System } from '../../system/system.js';
 import {
   nothingToUndo,
   performUninstall,
@@ -12,7 +14,16 @@ import { EXIT, type ExitStatus } from '../exit.js';
 import type { Io, Run } from '../io.js';
 import { jsonText } from '../options.js';
 import { alone, type RootOption, surroundings } from '../system-around.js';
-import { commandJson, commandText, kernelsText, stepJson, stepsText } from '../system-text.js';
+import type { uninstallReportSchema } from '../system-schema.js';
+import {
+  commandJson,
+  kernelsText,
+  performedLines,
+  reloadText,
+  sayRuns,
+  stepJson,
+  stepsText,
+} from '../system-text.js';
 
 interface UninstallOptions extends RootOption {
   readonly dryRun?: boolean;
@@ -46,49 +57,43 @@ async function runUninstall(
   return alone(around.system, io.signal, async () => {
     const plan = planUninstall(around, parts);
     const nothing = nothingToUndo(plan);
-    if (!options.json) io.out(planText(plan, nothing, io));
+    if (!options.json) io.out(planText(plan, nothing, around.system, io));
     if (options.dryRun || (nothing && plan.journal.entries.length === 0)) {
       if (options.json) io.out(jsonText(reportJson(plan, undefined)));
       return nothing ? EXIT.clean : EXIT.findings;
     }
-    const result = await performUninstall(around, plan, (step) => {
-      if (step.action === 'run-undo' && step.entry.undo && around.system.live)
-        io.status(`${commandText(step.entry.undo)} …`);
-    });
+    const result = await performUninstall(around, plan, sayRuns(around.system, io));
     io.out(options.json ? jsonText(reportJson(plan, result)) : resultText(plan, result));
     for (const problem of result.problems) io.err(`shootdown: ${problem}\n`);
     return result.problems.length > 0 ? EXIT.failedAfterWriting : EXIT.clean;
   });
 }
 
-function planText(plan: UninstallPlan, nothing: boolean, { style }: Io): string {
+function planText(plan: UninstallPlan, nothing: boolean, system: System, { style }: Io): string {
   if (nothing) return `${plan.notes.map((note) => `${note}\n`).join('')}nothing to take back\n`;
   const kernels = plan.kernels.map((version) => ({ version, status: 'removed', message: null }) as const);
   return (
     `${style.bold(`uninstall ${names(plan.parts)}:`)}\n${stepsText(plan.steps, style)}${kernelsText(kernels, true)}` +
-    (plan.reload ? '  run kdump-config unload, kdump-config load\n' : '')
+    reloadText(plan.reload, system)
   );
 }
 
 const names = (parts: readonly Part[]) => (parts.length === PARTS.length ? 'all' : parts.join(', '));
 
 function resultText({ parts, rest }: UninstallPlan, result: UninstallResult): string {
-  const { notes, toRun, loaded, problems } = result;
   const stays = rest.length > 0 ? `; still installed: ${rest.join(', ')}` : '';
-  return [
-    ...notes,
-    ...toRun.map((command) => `still to be run in that system: ${commandText(command)}`),
-    ...(loaded === null ? [] : [loaded]),
-    problems.length === 0
+  const end =
+    result.problems.length === 0
       ? `uninstalled: ${names(parts)}${stays}`
-      : 'not all could be taken back: mend that, then run it again',
-  ]
-    .map((line) => `${line}\n`)
-    .join('');
+      : 'not all could be taken back: mend that, then run it again';
+  return [...performedLines(result), end].map((line) => `${line}\n`).join('');
 }
 
 /** Schema `shootdown.uninstall-report/1`. */
-function reportJson(plan: UninstallPlan, result: UninstallResult | undefined): object {
+function reportJson(
+  plan: UninstallPlan,
+  result: UninstallResult | undefined,
+): Data<typeof uninstallReportSchema> {
   return {
     schema: 'shootdown.uninstall-report/1',
     parts: plan.parts,

@@ -2,8 +2,9 @@ import { parseSlot, type Slot, slotParts } from '../../pci/slot.js';
 import type { FunctionResult } from '../../quiesce/journal.js';
 import type { Place } from '../../quiesce/policy.js';
 import type { Faults } from '../description.js';
-import { type JumpResult, type LostDevice, STAGES, type Stage } from '../jump/result.js';
+import type { JumpResult, LostDevice, Stage } from '../jump/result.js';
 import type { PlaceRecord, PlayedJump } from '../policies/play.js';
+import { turnsTaken } from '../policies/record-gaps.js';
 
 // What a soak holds ours to: no harm by a function that the record says is stopped or that it does not mention, once
 // the walk was over, and nothing said that is not so. What no register write can cure excuses a harm, and is named.
@@ -29,7 +30,6 @@ export const EXCUSES = {
 export type Excuse = keyof typeof EXCUSES;
 
 const PLACE_OF: Partial<Record<Stage, Place>> = { before: 'before', stub: 'between', after: 'after' };
-const STAGE_OF = { before: 'before', between: 'stub', after: 'after' } as const;
 
 export interface Judgement {
   /** What is held against ours, a line each; none if all is well. */
@@ -105,14 +105,9 @@ class Judge {
 
   /** Ours had its turn in this place, and says nothing. */
   #missing(): void {
-    const { policy, result, records } = this.#played;
-    const places: readonly Place[] = policy === 'ours' ? ['before', 'between'] : [policy as Place];
-    for (const place of places) {
-      if (place === 'before' && result.path === 'crash') continue;
-      if (STAGES.indexOf(result.reached) <= STAGES.indexOf(STAGE_OF[place])) continue;
-      if (!records.some((record) => record.place === place))
-        this.#violations.push(`${place}: ours had its turn, and left no record`);
-    }
+    const recorded = this.#played.records.map(({ place }) => place);
+    for (const place of turnsTaken(this.#played))
+      if (!recorded.includes(place)) this.#violations.push(`${place}: ours had its turn, and left no record`);
   }
 
   /** Any write that got through, whether or not it hit anything. */
