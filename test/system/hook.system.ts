@@ -11,6 +11,12 @@ import { treeChanges } from './tree.js';
 // The hook after the jump, for machines that keep their kernel: from its installation to what is left of it.
 
 const TOOLS = ['initramfs-tools', 'dracut'] as const satisfies readonly InitramfsTool[];
+/** What the hook brings into an initramfs, besides what has our name. */
+const BROUGHT: Readonly<Record<InitramfsTool, RegExp>> = {
+  'initramfs-tools': /shootdown|conf\/param\.conf/,
+  dracut:
+    /shootdown|systemd-modules-load\.service\.d |usr\/bin\/(dd|od)|pre-udev\/00-gate-hook\.sh|usr\/lib\/dracut\/(build-parameter|modules)\.txt/,
+};
 const UNTOUCHED: Readonly<Record<InitramfsTool, RegExp>> = {
   'initramfs-tools': /^\/var\/lib\/kdump\/vmlinuz$/,
   dracut: /^\/boot\/vmlinuz-/,
@@ -33,7 +39,7 @@ it.each(TOOLS)(
     expect(plain.filter((line) => line.includes('shootdown'))).toEqual([]);
     console.error(await guest.must('shootdown install hook 2>&1'));
     const hooked = initrdChanges(plain, await initrdContents(guest, tool));
-    expect(hooked.filter((line) => !/shootdown|conf\/param\.conf/.test(line))).toEqual([]);
+    expect(hooked.filter((line) => !BROUGHT[tool].test(line))).toEqual([]);
     expect(hooked).toContainEqual(expect.stringMatching(/^\+ .*usr\/lib\/shootdown\/gate/));
     expect(await crashKernelOf(guest)).toMatch(UNTOUCHED[tool]);
     const doctor = await doctorOf(guest);
