@@ -1,23 +1,12 @@
 import * as v from 'valibot';
 import { EXPRESS_TYPES } from '../pci/function.js';
-import { parseSlot, type Slot } from '../pci/slot.js';
 import { SEVERITIES } from './findings.js';
 import { parseJson } from './parse-json.js';
 import { POLICY_ACTIONS } from './policy.js';
+import { type Data, flag, hexadecimal, name, slot, uint } from './schema-parts.js';
 
 // What `audit --json` prints, schema `shootdown.audit/1`. `null` means none, or not to be seen. `report/audit-json.ts`
 // makes it.
-
-const slot = v.pipe(
-  v.string(),
-  v.check((text) => parseSlot(text) === text, 'is not a full slot, as in 0000:00:1f.2'),
-  v.transform((text) => text as Slot),
-);
-const uint = (max: number) => v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(max));
-const hexadecimal = (digits: number) =>
-  v.pipe(v.string(), v.regex(new RegExp(`^[0-9a-f]{${digits}}$`), `must be ${digits} hexadecimal digits`));
-const flag = v.nullable(v.boolean());
-const name = v.nullable(v.string());
 
 const functionSchema = v.strictObject({
   slot,
@@ -108,6 +97,8 @@ export const auditSchema = v.strictObject({
   for: v.picklist(['normal', 'crash']),
   policy: v.string(),
   machine: v.strictObject({
+    hostname: v.pipe(v.optional(v.string()), v.description('only of a machine that runs, not of a dump')),
+    kernel: v.pipe(v.optional(v.string()), v.description('its release, as uname -r prints it')),
     liveKernel: v.boolean(),
     lockdown: v.nullable(v.picklist(['none', 'integrity', 'confidentiality'])),
     iommu: flag,
@@ -121,9 +112,11 @@ export const auditSchema = v.strictObject({
 });
 
 /** @internal */
-export type AuditData = v.InferOutput<typeof auditSchema>;
+export type AuditData = Data<typeof auditSchema>;
 /** @internal */
 export type AuditedFunctionData = AuditData['functions'][number];
+/** @internal */
+export type FindingData = AuditData['findings'][number];
 
 /** Reads what `audit --json` printed. `name` is what messages call it. Throws `bad-input`. @internal */
 export function parseAudit(json: string, name: string): AuditData {

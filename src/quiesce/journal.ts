@@ -5,7 +5,7 @@ import { parseJson } from './parse-json.js';
 import { type Plan, planSchema, type Step } from './plan-data.js';
 import type { JournalVerdict } from './verdict.js';
 
-const OUTCOMES = [
+export const OUTCOMES = [
   'done', // as planned, and read back
   'already', // the register already held it; nothing was written
   'partial', // BME is clear, but INTx-disable did not stick
@@ -44,7 +44,7 @@ export interface JournalHeader {
   readonly plan: Plan;
 }
 
-const ENDS = ['complete', 'stopped', 'interrupted'] as const;
+export const ENDS = ['complete', 'stopped', 'interrupted'] as const;
 /** How a run ended: with its last step, at a failure because the policy says so, or by a signal. */
 export type JournalEnd = (typeof ENDS)[number];
 
@@ -67,7 +67,8 @@ export const headerSchema = v.strictObject({
   plan: planSchema,
 });
 
-const endSchema = v.strictObject({ end: v.picklist(ENDS) });
+/** @internal */
+export const endSchema = v.strictObject({ end: v.picklist(ENDS) });
 
 /** What was really done. `end` is missing where the run was cut short. */
 export interface Journal {

@@ -1,7 +1,8 @@
 import * as v from 'valibot';
-import { parseSlot, type Slot } from '../pci/slot.js';
+import type { Slot } from '../pci/slot.js';
 import { parseJson } from './parse-json.js';
 import { PLACES, type Place } from './policy.js';
+import { slot, uint } from './schema-parts.js';
 import type { Verdict } from './verdict.js';
 
 // The shape of a plan and of the steps in a journal. The interfaces are what the library shows, without valibot; the
@@ -80,12 +81,6 @@ export interface Plan {
   readonly skipped: readonly Skipped[];
 }
 
-const slot = v.pipe(
-  v.string(),
-  v.check((text) => parseSlot(text) === text, 'is not a full slot, as in 0000:00:1f.2'),
-  v.transform((text) => text as Slot),
-);
-const uint = (max: number) => v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(max));
 const word = uint(0xffff);
 const base = { id: uint(1e7), slot, rule: v.string(), reason: v.string() };
 
