@@ -2,13 +2,33 @@
 // TypeScript program without skipLibCheck compiles against the library and runs, and all that is exported is there.
 // Needs no registry.
 import { execFileSync } from 'node:child_process';
-import { accessSync, constants, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  accessSync,
+  constants,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { root } from './install.mjs';
 
-const { exports: exported, man } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+const { exports: patterns, man } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+const exported = Object.fromEntries(Object.entries(patterns).flatMap(expanded));
 const targets = Object.values(exported).flatMap((to) => (typeof to === 'string' ? [to] : Object.values(to)));
+
+/** An export whose name has a `*`, as the files that there are. */
+function expanded([name, to]) {
+  if (!name.includes('*')) return [[name, to]];
+  const [before, after] = to.split('*');
+  return readdirSync(join(root, before))
+    .filter((file) => file.endsWith(after))
+    .map((file) => file.slice(0, -after.length))
+    .map((stem) => [name.replace('*', stem), to.replace('*', stem)]);
+}
 
 /** What must be in the package, and what must not. */
 const WANTED = [
@@ -18,12 +38,13 @@ const WANTED = [
   'dist/THIRD-PARTY-LICENSES.txt',
   'dist/completions/shootdown.bash',
   'integrations/lib/gate',
+  'integrations/ansible/ansible_collections/shootdown/kexec/galaxy.yml',
   'hazards/README.md',
   'docs/architecture.md',
   'LICENSE',
   'README.md',
 ];
-const UNWANTED = /(^|\/)\.|\.test\.|\.deb$|^(src|test|bench|scripts|packaging|dumps|tmp)\//;
+const UNWANTED = /(^|\/)\.|__pycache__|\.test\.|\.deb$|^(src|test|bench|scripts|packaging|dumps|tmp)\//;
 
 const SCHEMAS = Object.keys(exported).filter((name) => name.endsWith('.schema.json'));
 

@@ -40,4 +40,14 @@ export const SYSTEM_PACKAGES = [
     package: 'ovmf',
     suites: 'wrapped kernels booted by UEFI firmware, and under Secure Boot',
   },
+  {
+    command: 'python3',
+    package: 'python3',
+    suites: 'the Ansible collection, as far as that needs no Ansible',
+  },
+  {
+    command: 'chromium',
+    package: 'chromium',
+    suites: 'reports opened in a browser',
+  },
 ];

@@ -81,6 +81,20 @@ export const NOTES: Readonly<Record<string, Notes>> = {
   'shootdown uninstall': {
     examples: [['shootdown uninstall all', 'every file as it was before']],
   },
+  'shootdown refresh': {
+    description: [
+      'With --reload what waits for a crash is let go only when the next kernel and its initramfs are there; where the wrapped kernel is refused, the plain one is loaded.',
+      'With --parts units, hooks and lines of an earlier version become those of this one. The Debian package runs it when it is upgraded; after an upgrade by npm it is to be run by hand. What was there before the first install stays what shootdown-uninstall(8) goes back to.',
+    ],
+    examples: [
+      ['shootdown refresh --reload', 'have all up to date, and loaded'],
+      ['shootdown refresh --parts --reload', 'after an upgrade of shootdown by npm'],
+    ],
+    files: [
+      ['/var/lib/shootdown/kernels', 'the wrapped kernels'],
+      ['/var/lib/shootdown/changes.json', 'what install put in place'],
+    ],
+  },
   'shootdown hook-table': {
     description: [
       'What the hook in an initramfs does with each function that has no driver, as text that a shell can follow. The hooks of initramfs-tools and dracut run it whenever an initramfs is made; by hand it shows what the hook would go by.',

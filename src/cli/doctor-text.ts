@@ -1,6 +1,8 @@
+import type { Data } from '../quiesce/schema-parts.js';
 import { paragraph, type Style, table } from '../report/table.js';
 import { countStates, type Result } from '../system/doctor.js';
 import { counted } from '../system/doctor-check.js';
+import type { doctorSchema } from './system-schema.js';
 
 /** What a doctor found, for people: how many of each, then each with what to do about it. */
 export function doctorText(results: readonly Result[], style: Style): string {
@@ -38,7 +40,7 @@ function summary(results: readonly Result[]): string {
 export function doctorJson(
   results: readonly Result[],
   about: { readonly tool: string; readonly root: string },
-): object {
+): Data<typeof doctorSchema> {
   return {
     schema: 'shootdown.doctor/1',
     tool: about.tool,

@@ -10,9 +10,7 @@ import { readStandardInput } from './standard-input.js';
  * `io` ends. Rejects with `bad-input`.
  */
 export async function machineInFile(path: string, io?: Pick<Io, 'signal' | 'status'>): Promise<Machine> {
-  const name = path === '-' ? 'standard input' : path;
-  if (path === '-') io?.status(`reading ${name}: Ctrl-D ends it, Ctrl-C stops`);
-  const text = path === '-' ? await readStandardInput(io?.signal) : readText(path);
+  const { name, text } = await machineText(path, io);
   if (text.trimStart().startsWith('{')) return machineFromAudit(text, name);
   const host = await readDump(name, [Buffer.from(text)]);
   try {
@@ -20,4 +18,15 @@ export async function machineInFile(path: string, io?: Pick<Io, 'signal' | 'stat
   } finally {
     await host.close();
   }
+}
+
+/** The text of such a file, and what messages call it. */
+export async function machineText(
+  path: string,
+  io?: Pick<Io, 'signal' | 'status'>,
+): Promise<{ readonly name: string; readonly text: string }> {
+  if (path !== '-') return { name: path, text: readText(path) };
+  const name = 'standard input';
+  io?.status(`reading ${name}: Ctrl-D ends it, Ctrl-C stops`);
+  return { name, text: await readStandardInput(io?.signal) };
 }

@@ -22,6 +22,14 @@ export interface CommonOptions extends HostOptions, SelectorOptions {
 
 /** The options that every command on a host has. */
 export function withHost(command: Command): Command {
+  return withMachine(command)
+    .option('-s <slot>', 'only these slots: [[[[domain]:]bus]:][device][.[function]], as lspci')
+    .option('-d <ids>', 'only these ids: [vendor]:[device][:class[:prog-if]], as lspci')
+    .option('--json', 'print one JSON object');
+}
+
+/** Which machine is meant, and nothing else. */
+export function withMachine(command: Command): Command {
   return command
     .option(
       '--host <host>',
@@ -32,10 +40,7 @@ export function withHost(command: Command): Command {
         '-F, --file <file>',
         'read the output of lspci -x, -xxx or -xxxx from a file, - for standard input',
       ).argParser(once),
-    )
-    .option('-s <slot>', 'only these slots: [[[[domain]:]bus]:][device][.[function]], as lspci')
-    .option('-d <ids>', 'only these ids: [vendor]:[device][:class[:prog-if]], as lspci')
-    .option('--json', 'print one JSON object');
+    );
 }
 
 function once(value: string, previous: string | undefined): string {

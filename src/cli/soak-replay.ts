@@ -1,6 +1,8 @@
 import { ShootdownError } from '../pci/error.js';
-import { jumpJson } from '../report/jump-json.js';
+import type { Data } from '../quiesce/schema-parts.js';
+import { jumpData } from '../report/jump-json.js';
 import { replayText } from '../report/replay-text.js';
+import type { simReplaySchema } from '../report/schema/sim.js';
 import { smallestText, violationText } from '../report/soak-text.js';
 import type { PlayedJump } from '../sim/policies/play.js';
 import { recordGaps } from '../sim/policies/record-gaps.js';
@@ -57,12 +59,13 @@ export async function replay(
   if (options.json) {
     const told = replayed.map(({ outcome, played }) => ({
       ...outcome,
-      ...jumpJson(played),
+      ...jumpData(played),
       policy: played.policy,
       recordGaps: recordGaps(played),
     }));
     const found = { jumps: told, violation, smallest, again };
-    io.out(jsonText({ schema: 'shootdown.sim-replay/1', number, case: drawn, ...found }));
+    const json = { schema: 'shootdown.sim-replay/1', number, case: drawn, ...found } as const;
+    io.out(jsonText(json satisfies Data<typeof simReplaySchema>));
   } else {
     const of = { number, seed: settings.seed, functions: drawn.machine.functions.length };
     io.out(replayText(of, replayed, io.style));

@@ -82,7 +82,7 @@ describe('the audit as JSON', () => {
 
   it('validates by the JSON Schema that is exported', async () => {
     const schema = JSON.parse(
-      readFileSync(join(import.meta.dirname, '../../docs/audit.schema.json'), 'utf8'),
+      readFileSync(join(import.meta.dirname, '../../schemas/audit.schema.json'), 'utf8'),
     );
     const validate = new Ajv({ strict: true, allowUnionTypes: true }).compile(schema);
     const json = JSON.parse(textOf(await scan(createMachine('server').host)));

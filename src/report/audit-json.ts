@@ -1,17 +1,26 @@
 import { type PciFunction, seen } from '../pci/function.js';
 import { hex } from '../pci/slot.js';
 import type { Audit, AuditedFunction } from '../quiesce/audit.js';
+import type { AuditData, AuditedFunctionData } from '../quiesce/audit-data.js';
 import { HAZARDS } from '../quiesce/hazards.generated.js';
 import { busMaster, intxAsserted, intxDisabled } from '../quiesce/verdict.js';
 
 /** The audit as one JSON value, schema `shootdown.audit/1`. `null` means none, or not to be seen. */
 export function auditJson(audit: Audit): object {
+  return auditData(audit);
+}
+
+/** The same, key for key: who uses the library needs no schema's types. @internal */
+export function auditData(audit: Audit): AuditData {
+  const { hostname, kernel } = audit.machineFacts;
   return {
     schema: 'shootdown.audit/1',
     host: audit.host,
     for: audit.path,
     policy: audit.policy,
     machine: {
+      ...(hostname === undefined ? {} : { hostname }),
+      ...(kernel === undefined ? {} : { kernel }),
       liveKernel: audit.machineFacts.liveKernel ?? false,
       lockdown: audit.machineFacts.lockdown ?? null,
       iommu: audit.machineFacts.iommu ?? null,
@@ -33,7 +42,7 @@ export function auditJson(audit: Audit): object {
   };
 }
 
-function functionJson({ node, facts, verdict, decision }: AuditedFunction): object {
+function functionJson({ node, facts, verdict, decision }: AuditedFunction): AuditedFunctionData {
   const fn = node.function;
   const registers = fn.presence === 'present';
   const msi = seen(fn.msi);

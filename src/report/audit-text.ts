@@ -44,7 +44,7 @@ export function headline(audit: Audit): string {
 }
 
 /** How the counts come about. */
-function breakdown(audit: Audit): string {
+export function breakdown(audit: Audit): string {
   const { functions, policy } = audit;
   const masters = writers(audit);
   const spared = masters.filter(

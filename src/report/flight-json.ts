@@ -6,13 +6,18 @@ import * as regs from '../pci/regs.js';
 import { hex } from '../pci/slot.js';
 import type { Outcome } from '../quiesce/journal.js';
 import type { Policy } from '../quiesce/policy.js';
+import type { Data } from '../quiesce/schema-parts.js';
 import { flightMs } from './flight-text.js';
+import type { flightSchema } from './schema/flight.js';
+
+type FlightData = Data<typeof flightSchema>;
+type EntryData = FlightData['entries'][number];
 
 /**
  * A flight record as one JSON value, schema `shootdown.flight/1`. What it has in common with `shootdown.journal/1`
  * has the same keys and words. `null` is what the record does not hold.
  */
-export function flightJson(record: FlightRecord, file: string | null, policy?: Policy): object {
+export function flightJson(record: FlightRecord, file: string | null, policy?: Policy): FlightData {
   const { template, time, counts } = record;
   const results = flightResults(record, policy);
   return {
@@ -49,7 +54,13 @@ export function flightJson(record: FlightRecord, file: string | null, policy?: P
   };
 }
 
-function functionJson({ slot, verdict, outcome, reason, entry }: FlightResult): object {
+function functionJson({
+  slot,
+  verdict,
+  outcome,
+  reason,
+  entry,
+}: FlightResult): FlightData['functions'][number] {
   const capability = ({ before, became }: FlightCapability) => ({
     before: before === null ? null : hex(before, 4),
     outcome: became,
@@ -78,7 +89,7 @@ function functionJson({ slot, verdict, outcome, reason, entry }: FlightResult): 
 }
 
 /** What was written to one function and waited for, in this order; the stub did each for all before the next. */
-function entriesOf({ entry }: FlightResult): object[] {
+function entriesOf({ entry }: FlightResult): EntryData[] {
   return [
     commandEntry(entry),
     waitEntry(entry),
@@ -87,7 +98,7 @@ function entriesOf({ entry }: FlightResult): object[] {
   ].flatMap((found) => found ?? []);
 }
 
-function commandEntry(entry: FlightEntry): object | undefined {
+function commandEntry(entry: FlightEntry): EntryData | undefined {
   const write = writeOf(entry, 'PCI_COMMAND');
   const { before, after } = entry.command;
   if (write === undefined) return undefined;
@@ -104,7 +115,7 @@ function commandEntry(entry: FlightEntry): object | undefined {
   };
 }
 
-function waitEntry({ slot, pending, rule }: FlightEntry): object | undefined {
+function waitEntry({ slot, pending, rule }: FlightEntry): EntryData | undefined {
   if (pending.outcome === 'none') return undefined;
   return {
     slot,
@@ -126,7 +137,10 @@ const MESSAGES: Partial<Record<FlightMessages, Outcome>> = {
   vanished: 'vanished',
 };
 
-function messageEntry(entry: FlightEntry, register: 'PCI_MSI_FLAGS' | 'PCI_MSIX_FLAGS'): object | undefined {
+function messageEntry(
+  entry: FlightEntry,
+  register: 'PCI_MSI_FLAGS' | 'PCI_MSIX_FLAGS',
+): EntryData | undefined {
   const msi = register === 'PCI_MSI_FLAGS';
   const { offset, before, became } = msi ? entry.msi : entry.msix;
   const outcome = MESSAGES[became];

@@ -1,6 +1,8 @@
 import type { ImageInfo, WrappedInfo } from '../image/inspect.js';
 import { printable } from '../pci/printable.js';
+import type { Data } from '../quiesce/schema-parts.js';
 import type { ReportOptions } from './plan-report.js';
+import type { imageInfoSchema, inspectSchema, wrapSchema } from './schema/image.js';
 import { shellWord } from './shell-word.js';
 import { paragraph, type Style } from './table.js';
 
@@ -46,7 +48,14 @@ function signatureText({ before, after, output }: WrapReport): string {
 }
 
 /** What was done as one JSON value, schema `shootdown.wrap/1`. */
-export function wrapJson({ input, output, before, after, machine, notes }: WrapReport): object {
+export function wrapJson({
+  input,
+  output,
+  before,
+  after,
+  machine,
+  notes,
+}: WrapReport): Data<typeof wrapSchema> {
   return {
     schema: 'shootdown.wrap/1',
     input,
@@ -98,11 +107,18 @@ const SIGNATURE = {
 } as const;
 
 /** What is in an image as one JSON value, schema `shootdown.inspect/1`. */
-export function inspectJson(file: string, info: ImageInfo): object {
+export function inspectJson(file: string, info: ImageInfo): Data<typeof inspectSchema> {
   return { schema: 'shootdown.inspect/1', file, ...infoJson(info) };
 }
 
-function infoJson({ bytes, sha256, kernel, signature, wrapped, unfit }: ImageInfo): object {
+function infoJson({
+  bytes,
+  sha256,
+  kernel,
+  signature,
+  wrapped,
+  unfit,
+}: ImageInfo): Data<typeof imageInfoSchema> {
   const { prefAddress, loadflags, xloadflags, typeOfLoader, ...rest } = kernel;
   return {
     bytes,

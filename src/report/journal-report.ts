@@ -1,8 +1,10 @@
 import { hex } from '../pci/slot.js';
 import { type FunctionResult, functionResults, type Journal, outcomeOf } from '../quiesce/journal.js';
 import { notRestored, type RestoreEntry } from '../quiesce/restore.js';
+import type { Data } from '../quiesce/schema-parts.js';
 import type { ReportOptions } from './plan-report.js';
 import { commandChange, liveTable, resultTable } from './results-text.js';
+import type { journalSchema, restoreSchema } from './schema/journal.js';
 import { table } from './table.js';
 
 /** What was done, for people. */
@@ -38,7 +40,7 @@ export function journalText(journal: Journal, { style, brief }: ReportOptions): 
 }
 
 /** What was done as one JSON value, schema `shootdown.journal/1`. */
-export function journalJson(journal: Journal, file: string | null): object {
+export function journalJson(journal: Journal, file: string | null): Data<typeof journalSchema> {
   const { plan, tool, started } = journal.header;
   const outcomes = outcomeOf(journal);
   const results = functionResults(journal);
@@ -113,7 +115,7 @@ export function restoreJson(
   journal: Journal | undefined,
   entries: readonly RestoreEntry[],
   file: string,
-): object {
+): Data<typeof restoreSchema> {
   return {
     schema: 'shootdown.restore/1',
     host: journal?.header.plan.host ?? null,

@@ -1,13 +1,21 @@
 import { hex } from '../pci/slot.js';
+import type { Data } from '../quiesce/schema-parts.js';
 import { errorEventWords } from '../sim/bus/error-words.js';
 import type { SimEvent } from '../sim/events.js';
 import { interruptWords } from '../sim/interrupts/words.js';
 import type { CorruptedPage, JumpResult } from '../sim/jump/result.js';
 import type { PlayedJump } from '../sim/policies/play.js';
 import { msFromStart, writersOf } from './jump-text.js';
+import type { jumpSchema } from './schema/jump.js';
+import type { traceEventSchema } from './schema/trace.js';
 
 /** A jump as JSON: addresses as hexadecimal text, times in milliseconds from its start. */
-export function jumpJson({ result, records, untrue }: PlayedJump): object {
+export function jumpJson(played: PlayedJump): object {
+  return jumpData(played);
+}
+
+/** The same, key for key: who uses the library needs no schema's types. @internal */
+export function jumpData({ result, records, untrue }: PlayedJump): Data<typeof jumpSchema> {
   const ms = (tick: number | null) => (tick === null ? null : msFromStart(tick, result));
   const page = ({ address, firstTick, ...rest }: CorruptedPage) => ({
     ...{ address: hex(address, 16), ...rest, firstMs: ms(firstTick) },
@@ -47,11 +55,15 @@ export function jumpJson({ result, records, untrue }: PlayedJump): object {
   };
 }
 
-/** One event of the machine, for a trace. */
-export function eventJson(event: SimEvent, result: Pick<JumpResult, 'startTick'>): object {
+/** One event of the machine, for a trace. @internal */
+export function eventJson(
+  event: SimEvent,
+  result: Pick<JumpResult, 'startTick'>,
+): Data<typeof traceEventSchema> {
   const { tick, ...rest } = event;
   const address = 'address' in rest ? { address: hex(rest.address, 16) } : {};
-  return { ms: msFromStart(tick, result), ...rest, ...address };
+  // Which key is whose is lost in spreading a union: test/schemas.test.ts looks at what comes out.
+  return { ms: msFromStart(tick, result), ...rest, ...address } as Data<typeof traceEventSchema>;
 }
 
 /** The same as a line of text, without its time. */

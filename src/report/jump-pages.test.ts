@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { runScenario, shippedScenario } from '../sim/index.js';
 import type { CorruptedPage, JumpResult } from '../sim/jump/result.js';
-import { jumpJson } from './jump-json.js';
+import { jumpData } from './jump-json.js';
 import { pagesText } from './jump-pages.js';
 import { whatBroke } from './jump-text.js';
 
@@ -27,9 +27,9 @@ describe('pages that are not what they should be', () => {
   it('are those of a dump, too, in text and as JSON', async () => {
     const played = await play('crash-busy-nic');
     expect(pagesText(played.result, style)).toMatch(/the dump +dma-buffer +0000:02:00\.0 +\d+\.\d/);
-    const { dump } = jumpJson(played) as { dump: { target: string; torn: object[] } };
-    expect(dump.target).toBe('0000:01:00.0');
-    expect(dump.torn[0]).toEqual({
+    const { dump } = jumpData(played);
+    expect(dump?.target).toBe('0000:01:00.0');
+    expect(dump?.torn[0]).toEqual({
       address: expect.stringMatching(/^[0-9a-f]{16}$/),
       region: 'dump',
       owner: 'dma-buffer',
@@ -52,7 +52,7 @@ describe('pages that are not what they should be', () => {
 it('no dump is said to be saved where there is no disk for it', async () => {
   const played = await play('sleeping-bridge');
   expect(whatBroke(played.result)).toContain('There is no dump: 0000:01:00.0 (nvme): it was not found.');
-  expect(jumpJson(played)).toMatchObject({
+  expect(jumpData(played)).toMatchObject({
     dump: { complete: false, target: '0000:01:00.0', problem: '0000:01:00.0 (nvme): it was not found' },
   });
 });

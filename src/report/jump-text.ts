@@ -49,8 +49,24 @@ export function writersTable(
   return table([...columns, { title: 'device', flexible: 'cut' }], rows, style);
 }
 
+/** As much of a result as says what a jump came to: of one that was recorded, too. */
+export interface Outcome {
+  readonly verdict: string;
+  readonly stuckOn: { readonly on: string } | null;
+  readonly corrupted: readonly { readonly region: string }[];
+  readonly dump: {
+    readonly pages: number;
+    readonly problem: string | null;
+    readonly torn: readonly unknown[];
+  } | null;
+  readonly storms: readonly { readonly line: number; readonly slots: readonly string[] }[];
+  readonly lost: readonly { readonly slot: string; readonly driver: string; readonly why: string }[];
+  readonly faults: readonly { readonly slot: string; readonly count: number }[];
+  readonly wantedLost: readonly { readonly slot: string; readonly by: string; readonly count: number }[];
+}
+
 /** What a jump came to, in sentences. */
-export function whatBroke(result: JumpResult): string {
+export function whatBroke(result: Outcome): string {
   const { corrupted, storms, dump, stuckOn, lost, faults, wantedLost, verdict } = result;
   const parts: string[] = [];
   const nextKernel = corrupted.filter(({ region }) => region !== 'dump');

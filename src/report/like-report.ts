@@ -2,12 +2,14 @@ import type { Machine } from '../host/scan.js';
 import type { PciNames } from '../pci/pci-ids.js';
 import { compareSlots, type Slot, slotParts } from '../pci/slot.js';
 import type { Decider } from '../quiesce/decide.js';
+import type { Data } from '../quiesce/schema-parts.js';
 import { busySlots, type LikeMachine } from '../sim/like.js';
 import type { PlayedJump } from '../sim/policies/play.js';
 import { recordGaps } from '../sim/policies/record-gaps.js';
-import { jumpJson } from './jump-json.js';
+import { jumpData } from './jump-json.js';
 import { whatBroke, writersOf, writersTable } from './jump-text.js';
 import { counted, someSlots, whyLive } from './jump-words.js';
+import type { simLikeSchema } from './schema/sim.js';
 import { paragraph, type Style, table } from './table.js';
 
 /** A crash of a machine like somebody's own, without and with ours. */
@@ -119,7 +121,7 @@ function staysTable(stays: readonly Staying[], style: Style): string {
 export function likeJson(
   { machine, like: { description }, seed, without, with_, stays, again }: LikeStory,
   notes: readonly string[],
-): object {
+): Data<typeof simLikeSchema> {
   return {
     schema: 'shootdown.sim-like/1',
     machine: machine.host,
@@ -128,8 +130,8 @@ export function likeJson(
     busy: busySlots(description),
     captureDrivers: description.captureDrivers,
     platform: description.platform,
-    none: jumpJson(without),
-    ours: jumpJson(with_),
+    none: jumpData(without),
+    ours: jumpData(with_),
     recordGaps: recordGaps(with_),
     stays,
     notes,

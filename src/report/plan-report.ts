@@ -9,11 +9,20 @@ export interface ReportOptions {
   readonly brief?: boolean;
 }
 
+/** The one sentence that says it. */
+export function planHeadline(plan: Plan): string {
+  const count = (n: number, what: string) => `${n} ${what}${n === 1 ? '' : 's'}`;
+  return `${count(touchedBy(plan), 'function')} to stop ${PLACE[plan.at]}, in ${count(plan.steps.length, 'step')}; ${plan.skipped.length} left alone.`;
+}
+
+function touchedBy(plan: Plan): number {
+  return new Set(plan.steps.map((step) => step.slot)).size;
+}
+
 /** The plan for people: its steps in order, then what is left alone and why. */
 export function planText(plan: Plan, { style, brief }: ReportOptions): string {
-  const touched = new Set(plan.steps.map((step) => step.slot)).size;
-  const count = (n: number, what: string) => `${n} ${what}${n === 1 ? '' : 's'}`;
-  const head = `${count(touched, 'function')} to stop ${PLACE[plan.at]}, in ${count(plan.steps.length, 'step')}; ${plan.skipped.length} left alone.`;
+  const touched = touchedBy(plan);
+  const head = planHeadline(plan);
   const parts = [brief ? head : style.bold(head)];
   if (!brief) parts.push(style.dim(`policy ${plan.policy}, fingerprint ${plan.fingerprint}`));
   const once = plan.steps.filter((step) => step.kind === 'reset');
@@ -50,7 +59,7 @@ export function planText(plan: Plan, { style, brief }: ReportOptions): string {
   return `${parts.join('\n')}\n`;
 }
 
-const PLACE = {
+export const PLACE = {
   before: 'before the jump',
   between: 'between the kernels',
   after: 'after the jump',
@@ -70,7 +79,8 @@ function stepTable(steps: readonly Step[], style: Style): string {
   );
 }
 
-function stepText(step: Step): string {
+/** In setpci's notation, or in words. */
+export function stepText(step: Step): string {
   switch (step.kind) {
     case 'write':
       return `${step.register}@${hex(step.offset, 2)}=${hex(step.value, 4)}:${hex(step.mask, 4)}`;
@@ -106,7 +116,7 @@ function setpciRegister(step: WriteStep): string {
 }
 
 /** The plan as JSON, schema `shootdown.plan/1`: what `apply --plan` reads back. */
-export function planJson(plan: Plan): object {
+export function planJson(plan: Plan): Plan {
   const { schema, at, host, fingerprint, policy, bounds, onFailure, steps, skipped } = plan;
   return { schema, at, host, fingerprint, policy, bounds, onFailure, steps, skipped };
 }

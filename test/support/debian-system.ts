@@ -1,10 +1,19 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { afterEach } from 'vitest';
 import { scan } from '../../src/host/scan.js';
 import type { Surroundings } from '../../src/system/install.js';
 import { makeBzImage } from './bzimage.js';
 import { memoryHost } from './memory-host.js';
-import { addToTree, type FakeSystem, fakeSystem, makeTree, snapshot, type TreeEntry } from './system-tree.js';
+import {
+  addToTree,
+  type FakeSystem,
+  fakeSystem,
+  makeTree,
+  removeTree,
+  snapshot,
+  type TreeEntry,
+} from './system-tree.js';
 
 export const RUNNING = '6.1.0-26-amd64';
 export const OTHER = '6.1.0-25-amd64';
@@ -55,6 +64,19 @@ export function debianSystem(
     return failed ? { status: 1, stderr: 'it does not work\n' } : {};
   });
   return system;
+}
+
+/** Makes systems as `debianSystem` does, and removes them after each test of the file. */
+export function debianSystems(): typeof debianSystem {
+  const systems: FakeSystem[] = [];
+  afterEach(() => {
+    for (const { root } of systems.splice(0)) removeTree(root);
+  });
+  return (...args) => {
+    const system = debianSystem(...args);
+    systems.push(system);
+    return system;
+  };
 }
 
 /** As kdump-tools does, where our line finds a kernel that it may load. */

@@ -66,6 +66,9 @@ export interface FakeMachine {
   readonly swaps?: readonly string[];
   /** Lines of /proc/consoles. */
   readonly consoles?: readonly string[];
+  /** What /proc/sys/kernel/hostname and osrelease hold. */
+  readonly hostname?: string;
+  readonly kernel?: string;
   /** Links of /dev: `mapper/root` → `dm-0`. */
   readonly devLinks?: Readonly<Record<string, string>>;
   readonly kallsyms?: string;
@@ -225,6 +228,8 @@ function addProcAndDev(base: string, machine: FakeMachine): void {
   const dev = new Tree(join(base, 'dev'));
   if (machine.mountinfo) proc.file('self/mountinfo', machine.mountinfo.join('\n'));
   if (machine.consoles) proc.file('consoles', machine.consoles.join('\n'));
+  if (machine.hostname !== undefined) proc.file('sys/kernel/hostname', machine.hostname);
+  if (machine.kernel !== undefined) proc.file('sys/kernel/osrelease', machine.kernel);
   if (machine.kallsyms !== undefined) proc.file('kallsyms', machine.kallsyms);
   const lines = (machine.swaps ?? []).map(
     (path) => `${path} ${path.startsWith('/dev/') ? 'partition' : 'file'}\t1048572\t\t0\t\t-2`,

@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { namesFor } from '../../host/pci-ids-file.js';
 import { scan } from '../../host/scan.js';
 import type { PciFunction } from '../../pci/function.js';
@@ -15,6 +15,7 @@ interface AuditOptions extends CommonOptions {
   readonly for: JumpPath;
   readonly failOn: Severity | 'never';
   readonly all?: boolean;
+  readonly ndjson?: boolean;
 }
 
 export function auditCommand(program: Command, run: Run): void {
@@ -24,6 +25,11 @@ export function auditCommand(program: Command, run: Run): void {
     .addOption(
       choice('--fail-on <severity>', 'exit 2 from this severity on', [...SEVERITIES, 'never'], 'error'),
     )
+    .addOption(
+      new Option('--ndjson', 'print the same JSON as one line, for many machines in one file').conflicts(
+        'json',
+      ),
+    )
     .option('-a, --all', 'also list quiet functions and explain every finding')
     .action((options: AuditOptions) => run((io) => runAudit(options, io)));
 }
@@ -32,7 +38,9 @@ async function runAudit(options: AuditOptions, io: Io): Promise<ExitStatus> {
   const { machine, policy, select } = await readSelected(options, io, (host, _, how) => scan(host, how));
   const whole = audit(machine, policy, options.for);
   const audited: Audit = select ? only(whole, select) : whole;
-  if (options.json) {
+  if (options.ndjson) {
+    io.out(`${JSON.stringify(auditJson(audited))}\n`);
+  } else if (options.json) {
     io.out(jsonText(auditJson(audited)));
   } else {
     const names = namesFor(audited.functions.map(({ node }) => node.function));

@@ -7,11 +7,12 @@ import { compileGateTable } from '../../system/gate-table.js';
 import { policyOf } from '../../system/install.js';
 import { PLACES_OF } from '../../system/places.js';
 import { readInstall } from '../../system/state.js';
-import { openSystem, type System } from '../../system/system.js';
+import type { System } from '../../system/system.js';
 import { VERSION } from '../../version.js';
 import { EXIT, type ExitStatus } from '../exit.js';
 import type { Io, Run } from '../io.js';
 import { choice, readPolicy, withPolicy } from '../options.js';
+import { thisSystem } from '../system-around.js';
 import { machineForWrap } from '../wrap-machine.js';
 
 interface HookTableOptions {
@@ -44,11 +45,11 @@ export function hookTableCommand(program: Command, run: Run): void {
 }
 
 async function runHookTable(options: HookTableOptions, io: Io): Promise<ExitStatus> {
-  const system = openSystem();
+  const system = thisSystem(io);
   const install = readInstall(system);
   const policy = options.policy === undefined ? policyOf(system, install) : readPolicy(options.policy);
   const when = options.when ?? install?.parts.hook?.when ?? 'crash';
-  const machine = await machineOf(options.for, io);
+  const machine = await machineOf(options.for ?? (system.live ? undefined : 'any'), io);
   const { text, notes } = compileGateTable(policy, { machine, when, tool: VERSION });
   for (const note of notes) io.err(`shootdown: ${note}\n`);
   if (options.output === undefined) {

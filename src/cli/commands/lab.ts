@@ -10,6 +10,8 @@ import {
   type WrapFor,
 } from '../../lab/scenario.js';
 import { SCENARIOS, scenarioNamed } from '../../lab/scenarios.js';
+import type { labListSchema, labPrepareSchema } from '../../lab/schema.js';
+import type { Data } from '../../quiesce/schema-parts.js';
 import { EXIT, type ExitStatus } from '../exit.js';
 import type { Io } from '../io.js';
 import {
@@ -54,7 +56,8 @@ export function labCommand(program: Command, run: Run): void {
   lab
     .command('list')
     .description('name the scenarios')
-    .action(() => run(async (io) => list(io)));
+    .option('--json', 'print one JSON object')
+    .action((options: { readonly json?: boolean }) => run(async (io) => list(options, io)));
   lab
     .command('run')
     .description('run one scenario in a guest and judge it from outside')
@@ -83,7 +86,8 @@ async function runPrepare(options: PrepareOptions, io: Io): Promise<ExitStatus> 
   const store = openStore(options, io);
   const kernels = await prepare(store, options.kernel);
   if (options.json) {
-    io.out(jsonText({ schema: 'shootdown.lab-prepare/1', folder: labFolder(io.env), kernels }));
+    const told = { schema: 'shootdown.lab-prepare/1', folder: labFolder(io.env), kernels } as const;
+    io.out(jsonText(told satisfies Data<typeof labPrepareSchema>));
     return EXIT.clean;
   }
   for (const { series, release, version } of kernels)
@@ -97,7 +101,12 @@ async function runPrepare(options: PrepareOptions, io: Io): Promise<ExitStatus> 
   return EXIT.clean;
 }
 
-function list(io: Io): ExitStatus {
+function list({ json }: { readonly json?: boolean }, io: Io): ExitStatus {
+  if (json) {
+    const scenarios = SCENARIOS.map(({ name, title, hazards, jump }) => ({ name, title, hazards, jump }));
+    io.out(jsonText({ schema: 'shootdown.lab-list/1', scenarios } satisfies Data<typeof labListSchema>));
+    return EXIT.clean;
+  }
   const width = Math.max(...SCENARIOS.map(({ name }) => name.length));
   for (const { name, title } of SCENARIOS) io.out(`${name.padEnd(width)}  ${title}\n`);
   return EXIT.clean;

@@ -3,10 +3,12 @@ import { scan } from '../../host/scan.js';
 import { ShootdownError } from '../../pci/error.js';
 import { type Decider, decider } from '../../quiesce/decide.js';
 import type { Place } from '../../quiesce/policy.js';
-import { eventJson, eventText, jumpJson } from '../../report/jump-json.js';
+import type { Data } from '../../quiesce/schema-parts.js';
+import { eventJson, eventText, jumpData } from '../../report/jump-json.js';
 import { pagesText } from '../../report/jump-pages.js';
 import { milliseconds, recordText, timelineText, whatBroke } from '../../report/jump-text.js';
 import { scenarioStory, verdictRemark } from '../../report/jump-words.js';
+import type { simRunSchema } from '../../report/schema/sim.js';
 import { shellWord } from '../../report/shell-word.js';
 import { coloredVerdict, paragraph, type Style, table } from '../../report/table.js';
 import { judgeOurs } from '../../sim/checkers/violations.js';
@@ -24,6 +26,8 @@ import { openScenario, shippedScenarios } from '../scenario-files.js';
 import { policyOption, seedOption, turn } from '../sim-options.js';
 import { interpretedStub } from '../sim-stub.js';
 import { type LikeCommandOptions, runLike, withLike } from './sim-like.js';
+
+type RunData = Data<typeof simRunSchema>;
 
 interface RunCommandOptions extends LikeCommandOptions {
   readonly policy?: PolicyName;
@@ -83,7 +87,7 @@ async function runCommand(what: string | undefined, options: RunCommandOptions, 
   }
   if (options.json) {
     const told = runs.map((played, at) => runJson(played, options.trace ? (traces[at] ?? []) : null));
-    io.out(jsonText({ schema: 'shootdown.sim-run/1', runs: told }));
+    io.out(jsonText({ schema: 'shootdown.sim-run/1', runs: told } satisfies RunData));
   }
   return runs.every(isGood) ? EXIT.clean : EXIT.findings;
 }
@@ -202,7 +206,7 @@ function traceOf(
   return events.filter(({ tick }) => tick >= startTick && tick <= endTick);
 }
 
-function runJson(played: JudgedRun, events: readonly SimEvent[] | null): object {
+function runJson(played: JudgedRun, events: readonly SimEvent[] | null): RunData['runs'][number] {
   const { scenario, policy, seed, expected, unmet, result } = played;
   const trace = events && traceOf(events, result);
   return {
@@ -216,7 +220,7 @@ function runJson(played: JudgedRun, events: readonly SimEvent[] | null): object 
     unmet,
     heldAgainstOurs: played.heldAgainstOurs,
     recordGaps: played.gaps,
-    ...jumpJson(played),
+    ...jumpData(played),
     ...(trace ? { trace: trace.map((event) => eventJson(event, result)) } : {}),
   };
 }

@@ -1,6 +1,8 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { systemClock } from '../../host/clock.js';
 import { ShootdownError } from '../../pci/error.js';
+import type { Data } from '../../quiesce/schema-parts.js';
+import type { simSoakSchema } from '../../report/schema/sim.js';
 import { soakText, violationText } from '../../report/soak-text.js';
 import type { SoakSettings } from '../../sim/soak/case.js';
 import { type SoakState, soak } from '../../sim/soak/soak.js';
@@ -118,7 +120,8 @@ async function runSoak(options: SoakOptions, io: Io): Promise<ExitStatus> {
       ? await smallestOf(first.number, options, { stub: interpretedStub() }, io, again(first.number))
       : null;
   const jumpsInThisRun = state.jumps.all - before;
-  if (options.json) io.out(jsonText({ ...state, seconds: Math.round(seconds), jumpsInThisRun, smallest }));
+  const told = { ...state, seconds: Math.round(seconds), jumpsInThisRun, smallest };
+  if (options.json) io.out(jsonText(told satisfies Data<typeof simSoakSchema>));
   else io.out(soakText(state, { seconds, jumpsInThisRun, smallest, again }, io.style));
   if (unsaved !== null) throw unsaved;
   if (io.signal.aborted) {

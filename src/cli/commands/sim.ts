@@ -1,4 +1,6 @@
 import type { Command } from 'commander';
+import type { Data } from '../../quiesce/schema-parts.js';
+import type { simListSchema } from '../../report/schema/sim.js';
 import { table } from '../../report/table.js';
 import { JUMP_POLICIES } from '../../sim/policies/index.js';
 import { EXIT, type ExitStatus } from '../exit.js';
@@ -28,7 +30,12 @@ function list({ json }: { readonly json?: boolean }, io: Io): ExitStatus {
   if (json) {
     const told = scenarios.map(({ name, title, hazards, path }) => ({ name, title, hazards, path }));
     const policies = JUMP_POLICIES.map(({ name, title }) => ({ name, title }));
-    io.out(jsonText({ schema: 'shootdown.sim-list/1', scenarios: told, policies }));
+    const list: Data<typeof simListSchema> = {
+      schema: 'shootdown.sim-list/1',
+      scenarios: told,
+      policies,
+    };
+    io.out(jsonText(list));
     return EXIT.clean;
   }
   const rows = scenarios.map(({ name, title, hazards }) => [

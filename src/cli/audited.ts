@@ -1,0 +1,90 @@
+import type { Command } from 'commander';
+import { readDump } from '../host/dump.js';
+import { type Machine, scan } from '../host/scan.js';
+import { ShootdownError } from '../pci/error.js';
+import { audit } from '../quiesce/audit.js';
+import { type AuditData, parseAudit } from '../quiesce/audit-data.js';
+import { machineFromAudit } from '../quiesce/audit-machine.js';
+import type { JumpPath } from '../quiesce/findings.js';
+import type { Policy } from '../quiesce/policy.js';
+import { auditData } from '../report/audit-json.js';
+import type { HostOptions } from './hosts.js';
+import type { Io } from './io.js';
+import { machineText } from './machine-file.js';
+import { choice, readPolicy, withMachine, withPolicy } from './options.js';
+import { readSelected } from './selected.js';
+
+export interface AuditedOptions extends HostOptions {
+  readonly audit?: string;
+  readonly policy?: string;
+  /** `undefined` where it was not said: a crash. */
+  readonly for?: JumpPath;
+}
+
+/** An audit that was made now, or that is in a file. */
+export interface Audited {
+  /** What `audit --json` says, or said. */
+  readonly audit: AuditData;
+  /** Of one in a file, as far as that shows it. */
+  readonly machine: Machine;
+  readonly policy: Policy;
+  /** It is of the machine that this runs on, as it is now. */
+  readonly here: boolean;
+}
+
+/** The options of commands that make something of an audit: a machine as `audit` takes it, or an audit of before. */
+export function withAudited(command: Command): Command {
+  return withPolicy(withMachine(command))
+    .option('--audit <file>', 'instead of a machine: what audit --json printed, - for standard input')
+    .addOption(choice('--for <path>', 'the jump that is meant (default: crash)', ['normal', 'crash']));
+}
+
+/** The audit that the options name. An audit in a file keeps what it said: its jump, and its policy's decisions. */
+export async function readAudited(options: AuditedOptions, io: Io): Promise<Audited> {
+  const { audit: path, for: jump = 'crash', policy: policyFile } = options;
+  if (path === undefined) {
+    const { machine, policy } = await readSelected(options, io, (host, _, how) => scan(host, how));
+    const here = options.file === undefined && (options.host ?? 'sysfs') === 'sysfs';
+    return { audit: auditData(audit(machine, policy, jump)), machine, policy, here };
+  }
+  checkAlone(options);
+  const policy = readPolicy(policyFile);
+  const { name, text } = await machineText(path, io);
+  return { audit: parseAudit(text, name), machine: machineFromAudit(text, name), policy, here: false };
+}
+
+/** Throws `usage` for options that an audit in a file has settled. */
+function checkAlone({ host, file, for: jump }: AuditedOptions): void {
+  const given = { '--host': host, '-F': file, '--for': jump };
+  for (const [flag, value] of Object.entries(given))
+    if (value !== undefined)
+      throw new ShootdownError('usage', `--audit says that already: leave ${flag} out, or --audit`);
+}
+
+/** An audit of a machine that is in a file. */
+export interface FiledAudit {
+  readonly audit: AuditData;
+  /** The same for another jump; `undefined` for one that was made elsewhere, and says what it says. */
+  readonly as: ((jump: JumpPath) => AuditData) | undefined;
+}
+
+/**
+ * The audit in a file that `audit --json` printed, or one made here of what `lspci -xxxx` printed; `-` for standard
+ * input. Rejects with `bad-input`.
+ */
+export async function auditInFile(
+  path: string,
+  about: { readonly policy: Policy; readonly for: JumpPath },
+  io: Pick<Io, 'signal' | 'status'>,
+): Promise<FiledAudit> {
+  const { name, text } = await machineText(path, io);
+  if (text.trimStart().startsWith('{')) return { audit: parseAudit(text, name), as: undefined };
+  const host = await readDump(name, [Buffer.from(text)]);
+  try {
+    const machine = await scan(host);
+    const as = (jump: JumpPath) => auditData(audit(machine, about.policy, jump));
+    return { audit: as(about.for), as };
+  } finally {
+    await host.close();
+  }
+}

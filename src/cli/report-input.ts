@@ -1,0 +1,44 @@
+import { namesFor } from '../host/pci-ids-file.js';
+import type { Machine } from '../host/scan.js';
+import { ShootdownError } from '../pci/error.js';
+import { audit } from '../quiesce/audit.js';
+import type { JumpPath } from '../quiesce/findings.js';
+import { makePlan } from '../quiesce/plan.js';
+import type { Policy } from '../quiesce/policy.js';
+import type { PageSources } from '../report/page/model.js';
+import { asSaid } from '../report/page/said.js';
+import { type AuditedOptions, readAudited } from './audited.js';
+import type { Io } from './io.js';
+
+/** What a page or a picture is made of, as the options of `withAudited` name it. */
+export async function readPageSources(options: AuditedOptions, io: Io): Promise<PageSources> {
+  const { audit: said, machine, policy, here } = await readAudited(options, io);
+  const sources = pageSources({ machine, policy, path: said.for });
+  if (options.audit === undefined) return here ? { ...sources, read: minuteNow() } : sources;
+  if (said.policy !== policy.name) {
+    const message = `the audit was made with the policy "${said.policy}", and the plan needs its file: --policy FILE`;
+    throw new ShootdownError('usage', message);
+  }
+  return { ...sources, audit: asSaid(sources.audit, said) };
+}
+
+interface Scanned {
+  readonly machine: Machine;
+  readonly policy: Policy;
+  readonly path: JumpPath;
+}
+
+/** Of a machine that was scanned whole; the plan is for where this path is shot. */
+export function pageSources({ machine, policy, path }: Scanned): PageSources {
+  const audited = audit(machine, policy, path);
+  return {
+    audit: audited,
+    topology: machine.topology,
+    plan: makePlan(machine, policy, { at: path === 'crash' ? 'between' : 'before' }),
+    names: namesFor(audited.functions.map(({ node }) => node.function)),
+  };
+}
+
+function minuteNow(): string {
+  return new Date(Date.now()).toISOString().slice(0, 16).replace('T', ' ');
+}

@@ -1,0 +1,86 @@
+import { SlotLink } from './slots.js';
+import type { FindingGroup } from './view.js';
+
+const CASES_MAX = 5;
+
+/** Findings with what they mean, where they were seen, and what to do. */
+export function Findings({ groups }: { readonly groups: readonly FindingGroup[] }) {
+  return (
+    <section id="findings" aria-labelledby="findings-h">
+      <h2 id="findings-h">Findings</h2>
+      {groups.length === 0 ? <p>None.</p> : groups.map((group) => <Group group={group} />)}
+    </section>
+  );
+}
+
+function Group({ group }: { readonly group: FindingGroup }) {
+  const { id, severity, title, meaning, advice, cases, hazards } = group;
+  return (
+    <details class={`finding ${severity}`} id={`${id}-${severity}`} open={severity === 'error'}>
+      <summary>
+        <span class={`sev ${severity}`}>{severity}</span> <span class="n">{id}</span> <b>{title}</b>{' '}
+        <span class="where">{where(cases)}</span>
+      </summary>
+      <div class="body">
+        <p>
+          <Words text={meaning} />
+        </p>
+        <p class="advice">
+          <b>What to do.</b> <Words text={advice} />
+        </p>
+        <Cases cases={cases} />
+        {hazards.length > 0 ? (
+          <ul class="hazards">
+            {hazards.map(({ id: hazard, title: what, source }) => (
+              <li>
+                <span class="n">{hazard}</span> {what}: <Source source={source} />
+              </li>
+            ))}
+          </ul>
+        ) : null}
+      </div>
+    </details>
+  );
+}
+
+function where(cases: FindingGroup['cases']): string {
+  const { length } = cases;
+  if (cases[0]?.slot == null) return 'the machine';
+  return length === 1 ? cases[0].slot : `${length} functions`;
+}
+
+function Cases({ cases }: Pick<FindingGroup, 'cases'>) {
+  const list = (some: FindingGroup['cases']) => (
+    <ul class="cases">
+      {some.map(({ slot, evidence }) => (
+        <li>
+          {slot === null ? 'machine' : <SlotLink slot={slot} />} <span>{evidence}</span>
+        </li>
+      ))}
+    </ul>
+  );
+  if (cases.length <= CASES_MAX) return list(cases);
+  return (
+    <>
+      {list(cases.slice(0, CASES_MAX - 1))}
+      <details>
+        <summary>and {cases.length - CASES_MAX + 1} more</summary>
+        {list(cases.slice(CASES_MAX - 1))}
+      </details>
+    </>
+  );
+}
+
+function Source({ source }: { readonly source: string }) {
+  if (!/^https?:\/\//.test(source)) return <>{source}</>;
+  return (
+    <a href={source} rel="noreferrer noopener">
+      {source.replace(/^https?:\/\//, '')}
+    </a>
+  );
+}
+
+/** Commands stand between backticks. */
+function Words({ text }: { readonly text: string }) {
+  return <>{text.split('`').map((part, index) => (index % 2 === 1 ? <code>{part}</code> : part))}</>;
+}

@@ -1,0 +1,166 @@
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { Controls } from './controls.js';
+import { EntryTable } from './entry-table.js';
+import { LEFT, pictureHeight, RIGHT } from './layout.js';
+import { Legend } from './legend.js';
+import { NowPanel } from './now-panel.js';
+import { Picture } from './picture.js';
+import { alignRows } from './rows.js';
+import { timeAxis } from './scale.js';
+import { type JumpStory, msText, type Span, stageAt } from './story.js';
+import { usePlay } from './use-play.js';
+import { hitWords, policyLabel } from './words.js';
+
+/** Of a picture, in its own units. */
+export const PICTURE_WIDTH = 960;
+const STEPS = 1000;
+
+export interface TimelineProps {
+  /** Of one machine, for instance under two policies; aligned at their jumps. */
+  readonly stories: readonly JumpStory[];
+  /** Which of the timelines of a page it is: for names within the page. */
+  readonly index: number;
+}
+
+/**
+ * One or several jumps. Without a script it is pictures and tables; with one there is a moment that is looked at,
+ * which a slider moves in all of them.
+ */
+export function Timeline({ stories, index }: TimelineProps) {
+  const rows = useMemo(() => alignRows(stories), [stories]);
+  const [live, setLive] = useState(false);
+  const [zoom, setZoom] = useState<Span | undefined>(undefined);
+  const [only, setOnly] = useState('');
+  const [at, setAt] = useState(0);
+  const root = useRef<HTMLDivElement>(null);
+  // What is there without a script is what the server wrote; what needs one comes after.
+  useEffect(() => setLive(true), []);
+  const axis = useMemo(() => timeAxis(rows, LEFT, PICTURE_WIDTH - RIGHT, zoom), [rows, zoom]);
+  const shown = useMemo(() => (only === '' ? rows : rows.map((story) => onlyRow(story, only))), [rows, only]);
+  const now = axis.x.invert(LEFT + ((PICTURE_WIDTH - RIGHT - LEFT) * at) / STEPS);
+  const goTo = (ms: number) => {
+    const inside = zoom === undefined || (ms >= zoom.startMs && ms <= zoom.endMs);
+    const x = inside ? axis.x : timeAxis(rows, LEFT, PICTURE_WIDTH - RIGHT).x;
+    if (!inside) setZoom(undefined);
+    setAt(stepOf(x(ms)));
+  };
+  const zoomTo = (span: Span | undefined) => {
+    setZoom(span);
+    const next = timeAxis(rows, LEFT, PICTURE_WIDTH - RIGHT, span);
+    setAt(stepOf(next.x(now)));
+  };
+  const play = usePlay({ at, setAt, steps: STEPS, enabled: live });
+  useEffect(() => follow(root.current, axis.x(now)), [now, axis]);
+  useEffect(() => {
+    if (live) setAt(stepOf(axis.x(0)));
+  }, [live]);
+  const said = rows.map((story) => `${policyLabel(story)}: ${stageAt(story, now)?.name ?? 'over'}`);
+  const names = [...new Map(rows.flatMap(({ lanes }) => lanes.map((lane) => [lane.id, lane.label])))];
+  return (
+    <div class={`tl-body${live ? ' tl-live' : ''}`} ref={root}>
+      <Legend stories={rows} uneven={axis.uneven} />
+      {live && (
+        <Controls
+          {...{ at, setAt, play, zoom, zoomTo, only, setOnly, index }}
+          steps={STEPS}
+          time={`${msText(now)} ms`}
+          said={`${msText(now)} ms. ${said.join('; ')}`}
+          stories={rows}
+          lanes={names}
+        />
+      )}
+      <div class="tl-stories">
+        {rows.map((story, which) => (
+          <section class="tl-story" key={which} aria-labelledby={`tl-${index}-${which}`}>
+            <h4 id={`tl-${index}-${which}`}>
+              <StoryHead story={story} />
+            </h4>
+            <p>{[story.summary, ...story.hits.map(hitWords)].join(' ')}</p>
+            {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard */}
+            <section class="tl-scroll" tabIndex={0} aria-label={`Picture: ${policyLabel(story)}`}>
+              <svg
+                class="tl-svg"
+                viewBox={`0 0 ${PICTURE_WIDTH} ${pictureHeight(shown[which] ?? story)}`}
+                role="img"
+                aria-label={`${policyLabel(story)}: ${story.summary} The table below says what happened.`}
+              >
+                <Picture
+                  story={shown[which] ?? story}
+                  axis={axis}
+                  width={PICTURE_WIDTH}
+                  {...(live ? { now, onPick: goTo } : {})}
+                />
+              </svg>
+            </section>
+            {live && <NowPanel story={story} ms={now} />}
+          </section>
+        ))}
+      </div>
+      <div class="tl-lists">
+        {rows.map((story, which) => (
+          <EntryTable
+            key={which}
+            story={story}
+            caption={`${policyLabel(story)}: what happened`}
+            only={only}
+            {...(live ? { now, goTo } : {})}
+          />
+        ))}
+      </div>
+      {rows.some(({ notes }) => notes.length > 0) && (
+        <ul class="tl-words">
+          {[...new Set(rows.flatMap(({ notes }) => notes))].map((note) => (
+            <li key={note}>{note}</li>
+          ))}
+        </ul>
+      )}
+    </div>
+  );
+}
+
+function stepOf(x: number): number {
+  return Math.round((STEPS * (x - LEFT)) / (PICTURE_WIDTH - RIGHT - LEFT));
+}
+
+/** Keeps the cursor in sight where the picture is wider than the page. */
+function follow(root: HTMLElement | null, x: number): void {
+  for (const scroll of root?.querySelectorAll<HTMLElement>('.tl-scroll') ?? []) {
+    const { scrollWidth, clientWidth } = scroll;
+    if (scrollWidth <= clientWidth) continue;
+    const place = (x / PICTURE_WIDTH) * scrollWidth;
+    if (place < scroll.scrollLeft + 40 || place > scroll.scrollLeft + clientWidth - 40)
+      scroll.scrollLeft = place - clientWidth / 2;
+  }
+}
+
+/** The rows of one function, and those that tell of the whole machine. */
+function onlyRow(story: JumpStory, only: string): JumpStory {
+  const kept = story.lanes.flatMap((lane, at) =>
+    lane.id === only || lane.kind !== 'function' ? [{ lane, at }] : [],
+  );
+  const moved = new Map(kept.map(({ at }, to) => [at, to]));
+  return {
+    ...story,
+    lanes: kept.map(({ lane }) => lane),
+    marks: story.marks.flatMap((mark) => {
+      const lane = moved.get(mark.lane);
+      return lane === undefined ? [] : [{ ...mark, lane }];
+    }),
+  };
+}
+
+function StoryHead({ story }: { readonly story: JumpStory }) {
+  const [worst] = story.verdicts;
+  const good = worst?.verdict === 'clean';
+  return (
+    <>
+      <b>{policyLabel(story)}</b>:{' '}
+      <span class={good ? 'tl-good' : 'tl-bad'}>
+        {good ? '✓ ' : '✗ '}
+        {story.verdicts.map(({ verdict }) => verdict).join(', ')}
+      </span>
+      {worst && worst.words !== '' && ` (${worst.words})`}
+      {story.policyWords !== '' && <span class="tl-words"> — {story.policyWords}</span>}
+    </>
+  );
+}
