@@ -6,7 +6,9 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { cpus, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { buildFakeSysfs, type FakeSysfs } from '../test/support/fake-sysfs.js';
+import { compareFleet } from './fleet-compare.js';
 import { type BenchFunction, benchDump, benchMachine } from './machine.js';
+import { alternate, measure, ratio, row } from './measure.js';
 
 const RUNS = Number(process.env['BENCH_RUNS'] ?? 7);
 const SHOOTDOWN = resolve('dist/shootdown.mjs');
@@ -28,24 +30,24 @@ try {
       `1 in ${options.liveOneIn} live, MSI-X ${options.msix ? 'on' : 'off'}`,
     );
   }
+  // 10,000 machines: bench/fleet.ts
+  await compareFleet([100, 1_000], RUNS);
 } finally {
   rmSync(folder, { recursive: true, force: true });
-}
-
-interface Measured {
-  readonly ms: number;
-  readonly rssMb: number;
 }
 
 function compareAudit(): void {
   const dump = join(folder, 'machine.txt');
   writeFileSync(dump, benchDump(benchMachine({ liveOneIn: 4, msix: true })));
   const megabytes = (readFileSync(dump).length / 1e6).toFixed(0);
-  const [ours, json, peer] = alternate([
-    () => measure(`${process.execPath} ${SHOOTDOWN} audit --fail-on never -F ${dump}`),
-    () => measure(`${process.execPath} ${SHOOTDOWN} audit --fail-on never --json -F ${dump}`),
-    () => measure(`lspci -vv -F ${dump}`),
-  ]);
+  const [ours, json, peer] = alternate(
+    [
+      () => measure(`${process.execPath} ${SHOOTDOWN} audit --fail-on never -F ${dump}`),
+      () => measure(`${process.execPath} ${SHOOTDOWN} audit --fail-on never --json -F ${dump}`),
+      () => measure(`lspci -vv -F ${dump}`),
+    ],
+    RUNS,
+  );
   console.log(`audit of a dump of ${megabytes} MB, 4,096 functions of 4,096 bytes`);
   row('shootdown audit -F', ours);
   row('shootdown audit -F --json', json);
@@ -77,16 +79,19 @@ function compareApply(functions: readonly BenchFunction[], what: string): void {
   let run = 0;
   const apply = () =>
     `${process.execPath} ${SHOOTDOWN} apply --host sysfs:${tree.root} --journal ${join(folder, `j${run++}-${what.replace(/\W/g, '')}`)}`;
-  const [ours, peer] = alternate([
-    () => {
-      reset();
-      return measure(apply());
-    },
-    () => {
-      reset();
-      return measure(`sh ${setpci}`);
-    },
-  ]);
+  const [ours, peer] = alternate(
+    [
+      () => {
+        reset();
+        return measure(apply());
+      },
+      () => {
+        reset();
+        return measure(`sh ${setpci}`);
+      },
+    ],
+    RUNS,
+  );
   console.log(`apply, ${what}: ${live.length} live, ${writes.length} register writes`);
   row('shootdown apply', ours);
   row('setpci, no verification, no journal', peer);
@@ -102,41 +107,6 @@ function plainTree(functions: readonly BenchFunction[]): FakeSysfs {
   const home = join(folder, 'tree');
   mkdirSync(home, { recursive: true });
   return buildFakeSysfs({ functions: functions.map((fn) => ({ ...fn })) }, home);
-}
-
-function alternate(runs: readonly (() => Measured)[]): Measured[] {
-  const results: Measured[][] = runs.map(() => []);
-  for (let i = 0; i < RUNS; i++) for (const [index, run] of runs.entries()) results[index]?.push(run());
-  return results.map((list) => ({
-    ms: median(list.map(({ ms }) => ms)),
-    rssMb: Math.max(...list.map(({ rssMb }) => rssMb)),
-  }));
-}
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
-}
-
-/** Wall time and peak memory of a whole process, by wait4: Node does not tell of a child's memory. */
-function measure(command: string): Measured {
-  const script = `
-import os, sys, time
-start = time.monotonic()
-pid = os.fork()
-if pid == 0:
-    null = os.open('/dev/null', os.O_RDWR)
-    for fd in (0, 1): os.dup2(null, fd)
-    os.execv('/bin/sh', ['sh', '-c', 'exec ' + sys.argv[1]])
-_, status, usage = os.wait4(pid, 0)
-print((time.monotonic() - start) * 1000, usage.ru_maxrss / 1024, status)
-`;
-  const out = execFileSync('python3', ['-c', script, command], {
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'ignore'],
-  });
-  const [ms, rssMb, status] = out.trim().split(' ').map(Number);
-  if (status !== 0) throw new Error(`${command.slice(0, 200)} ended with status ${status}`);
-  return { ms: ms ?? Number.NaN, rssMb: rssMb ?? Number.NaN };
 }
 
 /** Counts, by strace, what each live function's config file saw, with no more open files than a shell allows. */
@@ -168,12 +138,4 @@ function countCalls(command: string, live: readonly BenchFunction[]): void {
     `  a live function, with ${OPEN_FILES} open files allowed: ${spread(opens)} opens of config, ${spread(accesses)} reads and writes; ${syncs} syncs in all`,
   );
   console.log('  target 1 open, 8 reads and writes, 2 syncs');
-}
-
-function row(name: string, { ms, rssMb }: Measured = { ms: Number.NaN, rssMb: Number.NaN }): void {
-  console.log(`  ${name.padEnd(38)} ${ms.toFixed(0).padStart(6)} ms  ${rssMb.toFixed(0).padStart(5)} MB`);
-}
-
-function ratio(ours: Measured | undefined, peer: Measured | undefined): string {
-  return ours && peer ? (ours.ms / peer.ms).toFixed(2) : '?';
 }

@@ -11,7 +11,7 @@ import { STUB } from '../src/image/stub.generated.js';
 import { compileTable } from '../src/image/table.js';
 import { wrapImage } from '../src/image/wrap.js';
 import { Decoder } from '../src/image/x86-decode.js';
-import { hex, type Slot, slotKey, slotParts } from '../src/pci/slot.js';
+import { hex, slotKey, slotParts } from '../src/pci/slot.js';
 import { defaultPolicy } from '../src/quiesce/default-policy.js';
 import { type FunctionResult, functionResults } from '../src/quiesce/journal.js';
 import { makePlan } from '../src/quiesce/plan.js';
@@ -114,9 +114,7 @@ describe('what the stub wrote', () => {
     expect(Number(record.time.ticks)).toBeGreaterThan(Number(record.time.ioTicks));
 
     // Each write on the bus is in it, and no other.
-    const { entries } = flightJson(record, null) as {
-      entries: { slot: Slot; offset: number; wrote: string | null }[];
-    };
+    const { entries } = flightJson(record, null);
     const said = entries
       .filter(({ wrote }) => wrote !== null)
       .map(({ slot, offset, wrote }) => `${slotKey(slotParts(slot))} ${offset} ${wrote}`);
@@ -172,7 +170,7 @@ describe('what the stub wrote', () => {
       const would = found?.record.entries.filter(({ outcome }) => outcome === 'wouldGate') ?? [];
       const journal = (await performed(seed)).filter(touched);
       expect(would.map(({ slot }) => slot).sort()).toEqual(journal.map(({ slot }) => slot));
-      const json = flightJson(found?.record as FlightRecord, null) as { entries: unknown[] };
+      const json = flightJson(found?.record as FlightRecord, null);
       expect(json.entries).toEqual([]);
     }
   });

@@ -88,7 +88,7 @@ const sources = readSources(join(project, 'src'));
 
 function readSources(src: string): readonly Source[] {
   return readdirSync(src, { recursive: true, encoding: 'utf8' })
-    .filter((path) => path.endsWith('.ts') && !path.endsWith('.test.ts') && !path.endsWith('.d.ts'))
+    .filter((path) => /\.tsx?$/.test(path) && !path.endsWith('.test.ts') && !path.endsWith('.d.ts'))
     .sort()
     .map((path) => {
       const text = readFileSync(join(src, path), 'utf8');
@@ -148,7 +148,9 @@ describe('house rules', () => {
   });
 
   it('clock, chance, streams and files are passed in', () => {
-    expect(sources.flatMap(({ path, code }) => banProblems(path, code))).toEqual([]);
+    // What a generator put together from packages is theirs.
+    const written = sources.filter(({ path }) => !path.endsWith('.generated.ts'));
+    expect(written.flatMap(({ path, code }) => banProblems(path, code))).toEqual([]);
   });
 
   it('files are for one concept', () => {

@@ -35,6 +35,10 @@ export interface FunctionFacts {
 
 /** What a host knows of the machine. A key that is left out is not known. */
 export interface MachineFacts {
+  /** As the running kernel has it; never of a dump, which does not tell. */
+  readonly hostname?: string;
+  /** The running kernel's release, as `uname -r` prints it. */
+  readonly kernel?: string;
   /** Differs from one boot to the next: what a journal says counts only for the kernel that it was written under. */
   readonly bootId?: string;
   /** It could not be told what the root file system or swap is on. */

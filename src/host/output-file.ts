@@ -21,7 +21,8 @@ export interface OutputFiles {
   sync(fd: number): void;
 }
 
-const realFiles: OutputFiles = { write: writeSync, sync: fsyncSync };
+/** @internal */
+export const realFiles: OutputFiles = { write: writeSync, sync: fsyncSync };
 
 /**
  * Replaces a file, or makes it, in one step: whatever fails, the old one is there whole, or none. A symbolic link is
@@ -73,7 +74,8 @@ function statOf(path: string): Stats | undefined {
   }
 }
 
-function targetOf(path: string): string {
+/** What a path leads to, if that may be replaced. Throws `usage` for what is no regular file. @internal */
+export function targetOf(path: string): string {
   try {
     const target = realpathSync(path);
     if (!statSync(target).isFile()) {
@@ -87,7 +89,8 @@ function targetOf(path: string): string {
   }
 }
 
-function syncFolder(folder: string, files: OutputFiles): void {
+/** @internal */
+export function syncFolder(folder: string, files: OutputFiles): void {
   const fd = openSync(folder, 'r');
   try {
     files.sync(fd);
@@ -96,7 +99,8 @@ function syncFolder(folder: string, files: OutputFiles): void {
   }
 }
 
-function outputError(path: string, cause: unknown): ShootdownError {
+/** Why a file could not be written, in one line. @internal */
+export function outputError(path: string, cause: unknown): ShootdownError {
   const { code, message } = cause as NodeJS.ErrnoException;
   const failed = (kind: 'io' | 'not-found' | 'no-permission', what: string) =>
     new ShootdownError(kind, `${path} cannot be written: ${what}`, { cause });

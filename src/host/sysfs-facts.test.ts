@@ -410,6 +410,16 @@ describe('facts of the machine', () => {
     });
   });
 
+  it('knows the names of the machine and of its kernel, where the tree has a /proc of its own', async () => {
+    const named = open({ functions, hostname: 'web01.example', kernel: '6.1.0-18-amd64' });
+    expect(await named.machineFacts?.()).toMatchObject({
+      hostname: 'web01.example',
+      kernel: '6.1.0-18-amd64',
+    });
+    const nameless = await open({ functions, hostname: '(none)' }).machineFacts?.();
+    expect([nameless?.hostname, nameless?.kernel]).toEqual([undefined, undefined]);
+  });
+
   it('tells passthrough from translation', async () => {
     const passthrough = open({ functions, iommuGroups: { 0: 'identity', 1: 'identity' } });
     expect(await passthrough.machineFacts?.()).toEqual({ liveKernel: false, iommu: false });

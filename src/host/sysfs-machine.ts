@@ -9,6 +9,10 @@ export function readMachineFacts(files: SysfsFiles, tree: SysfsTree): MachineFac
   const facts: Mutable<MachineFacts> = { liveKernel: tree.real };
   const bootId = attempt(() => readAttribute(files, `${tree.procRoot}/sys/kernel/random/boot_id`));
   if (bootId) facts.bootId = bootId;
+  const hostname = readKernelName(files, tree, 'hostname');
+  if (hostname) facts.hostname = hostname;
+  const kernel = readKernelName(files, tree, 'osrelease');
+  if (kernel) facts.kernel = kernel;
   const lockdown = readLockdown(files, tree.root);
   if (lockdown) facts.lockdown = lockdown;
   const iommu = readIommu(files, tree);
@@ -18,6 +22,18 @@ export function readMachineFacts(files: SysfsFiles, tree: SysfsTree): MachineFac
   const next = readFlag(files, tree, 'kexec_loaded');
   if (next !== undefined) facts.kexecKernelLoaded = next;
   return facts;
+}
+
+/** `undefined` where the tree has no /proc of its own beside it: this machine's says nothing of a copy. */
+function readKernelName(
+  files: SysfsFiles,
+  { procRoot }: SysfsTree,
+  name: 'hostname' | 'osrelease',
+): string | undefined {
+  if (procRoot === undefined) return undefined;
+  const text = attempt(() => readAttribute(files, `${procRoot}/sys/kernel/${name}`));
+  // What the kernel says when nobody has given the machine a name.
+  return text === '(none)' ? undefined : text;
 }
 
 /** `none [integrity] confidentiality`: the one in brackets holds. */
