@@ -119,7 +119,7 @@ describe('install kdump', () => {
       /^Before=kdump-tools\.service[\s\S]* \/usr\/bin\/shootdown refresh --boot --quiet$/m,
     );
     expect(system.read('/etc/systemd/system/shootdown-rewrap.service')?.toString()).toMatch(
-      /^After=multi-user\.target kdump-tools\.service[\s\S]*udevadm settle[\s\S]* refresh --quiet$/m,
+      /^After=multi-user\.target kdump-tools\.service[\s\S]*udevadm settle[\s\S]* refresh --reload --quiet$/m,
     );
   });
 });

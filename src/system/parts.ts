@@ -194,7 +194,7 @@ function upkeep(integration: Integration): readonly Change[] {
 
 function refresher(integration: Integration): readonly Change[] {
   const first = 'at boot, before kdump loads a kernel: wraps kernels that are new or changed';
-  const later = 'when all is up: wraps them again if the machine changed, to be loaded at the next load';
+  const later = 'when all is up: wraps them again if the machine changed, and has that loaded';
   return [
     unit(integration, 'shootdown-refresh.service', first),
     wanted('multi-user.target', 'shootdown-refresh.service'),

@@ -22,8 +22,8 @@ export const HOOK_DONE = /shootdown: after the jump: \d+ (would be )?gated, \d+ 
 const HOOK_LOG = 'shootdown-hook.log';
 const CRASH_FOLDER = '/var/crash';
 const HOOK_BEGINS = /shootdown: after the jump: policy/;
-/** Of the capture kernel's: initramfs-tools' udev, and that of dracut, say so when they start. */
-const UDEV_BEGINS = /Starting (systemd-udevd )?version \d+|Starting systemd-udevd\.service/;
+/** Of the capture kernel's: udev's own word, or systemd's of it, in bold and shortened. */
+const UDEV_BEGINS = /Starting (systemd-udevd )?version \d+|Starting (\x1b\[[\d;]*m)?systemd-udevd\.serv/;
 
 /** What the hook said, a line each, without the kernel's time. */
 export function hookLines({ console }: CrashSeen): readonly string[] {

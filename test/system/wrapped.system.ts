@@ -25,6 +25,8 @@ import { type TreeEntry, treeChanges } from './tree.js';
 let machine: SystemMachine | undefined;
 afterEach(() => machine?.close());
 
+/** The units that nothing waits for, too: one wraps again if the machine has changed. */
+const ALL_UP = 'systemctl is-system-running --wait >/dev/null || :';
 const FAILED_UNITS = 'systemctl --failed --no-legend --plain';
 
 it('installed, upgraded, crashed, removed: the dump is saved with its flight record, no frame strays, nothing is left', async () => {
@@ -43,6 +45,7 @@ it('installed, upgraded, crashed, removed: the dump is saved with its flight rec
   await guest.powerOff();
 
   guest = await machine.boot();
+  await guest.must(ALL_UP);
   const release = await releaseOf(guest);
   expect(release).not.toBe(first);
   expect(await guest.must(FAILED_UNITS)).toBe('');
@@ -60,6 +63,7 @@ it('installed, upgraded, crashed, removed: the dump is saved with its flight rec
   expect(writesSeen(`${machine.folder.path}/trace-2`, record)).toBe(true);
 
   guest = await machine.boot();
+  await guest.must(ALL_UP);
   const path = `${dump.folder}/${basename(found)}`;
   const flight = await guest.run(`shootdown flight ${path}`);
   const doctor = await doctorOf(guest);
