@@ -12,7 +12,7 @@ import type { HostOptions } from './hosts.js';
 import type { Io } from './io.js';
 import { machineText } from './machine-file.js';
 import { choice, readPolicy, withMachine, withPolicy } from './options.js';
-import { readSelected } from './selected.js';
+import { isHere, readSelected } from './selected.js';
 
 export interface AuditedOptions extends HostOptions {
   readonly audit?: string;
@@ -44,8 +44,7 @@ export async function readAudited(options: AuditedOptions, io: Io): Promise<Audi
   const { audit: path, for: jump = 'crash', policy: policyFile } = options;
   if (path === undefined) {
     const { machine, policy } = await readSelected(options, io, (host, _, how) => scan(host, how));
-    const here = options.file === undefined && (options.host ?? 'sysfs') === 'sysfs';
-    return { audit: auditData(audit(machine, policy, jump)), machine, policy, here };
+    return { audit: auditData(audit(machine, policy, jump)), machine, policy, here: isHere(options) };
   }
   checkAlone(options);
   const policy = readPolicy(policyFile);

@@ -83,6 +83,13 @@ function lookWhichIsLoaded(view: DoctorView): readonly Said[] {
   ];
 }
 
+/** The hook is in the initramfs that waits for a crash, as far as that can be told. */
+export async function hookIsLoaded(view: DoctorView): Promise<boolean> {
+  if (!view.has('hook')) return false;
+  const said = [...lookWhichIsLoaded(view), ...(await lookAtImages(view))];
+  return said.every(({ state }) => state !== 'problem');
+}
+
 interface Image {
   readonly path: string;
   readonly remake: string;

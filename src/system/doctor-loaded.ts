@@ -114,7 +114,8 @@ function withoutUs(view: DoctorView, kernel: string): Said {
   return view.install ? note(text, advice) : warning(text, advice);
 }
 
-function isWrapped(view: DoctorView, kernel: string): boolean {
+/** The kernel at this path has the stub in it. */
+export function isWrapped(view: DoctorView, kernel: string): boolean {
   return kernel.startsWith('/') && Boolean(view.image(kernel)?.wrapped);
 }
 
@@ -126,10 +127,14 @@ async function wantedKernel({ system, running }: DoctorView): Promise<string | u
   return wrappedToLoad(system);
 }
 
-/** Words for the stub and for the hook on the capture kernel's command line; the last counts. */
+/** The word for the stub and for the hook on the capture kernel's command line; the last counts. */
+export function loadedWord({ kexecCommand }: DoctorView): string | undefined {
+  return [...(kexecCommand ?? '').matchAll(/[\s"'=]shootdown=(\w+)/g)].at(-1)?.[1];
+}
+
 function lookAtWords(view: DoctorView): readonly Said[] {
   if (!view.isLoaded || !(view.has('kdump') || view.has('hook'))) return [];
-  const word = [...(view.kexecCommand ?? '').matchAll(/[\s"'=]shootdown=(\w+)/g)].at(-1)?.[1];
+  const word = loadedWord(view);
   if (word === undefined) return [];
   const advice = `take it off KDUMP_CMDLINE_APPEND (${PLACES_OF.kdumpDefaults}) or this kernel's command line, then ${RESTART}`;
   if (word === 'off' || word === 'observe')

@@ -50,6 +50,11 @@ it('installed, upgraded, crashed, removed: the dump is saved with its flight rec
   expect(release).not.toBe(first);
   expect(await guest.must(FAILED_UNITS)).toBe('');
   expect(await crashKernelOf(guest)).toBe(wrappedKernel(release));
+  const audited = await guest.must('shootdown audit --json --fail-on never 2>/dev/null');
+  expect(JSON.parse(audited).machine).toMatchObject({
+    captureKernelLoaded: true,
+    captureKernelProtected: true,
+  });
   const seen = await crashUnderLoad(guest);
   const dump = await theDump(machine.disk);
   const [[found, record] = failed('no flight record'), ...more] = [...(await savedFlights(machine.disk))];
