@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { afterEach, expect, it } from 'vitest';
 import { findEdu } from '../../src/lab/edu-master.js';
 import { consoleFindings } from '../../src/lab/judge.js';
@@ -21,8 +22,14 @@ interface Case {
   /** What is in Command when the crash comes: decoding, mastering, and INTx-disable or not. */
   readonly command: '\\007\\001' | '\\007\\005';
   readonly says: readonly RegExp[];
-  /** After the hook: a line that nobody serves is switched off and then polled (irqpoll, which kdump-tools asks for). */
-  readonly nobodyCared: boolean;
+  /** What was last written to Command, as QEMU saw it. */
+  readonly leaves: string;
+  /**
+   * After the hook: a line that nobody serves is switched off and then polled (irqpoll, which kdump-tools asks for).
+   * `undefined` where QEMU 7.2 cannot show it: if a line falls while its I/O APIC entry is set to edge, as it is until a
+   * driver wants it, the request stays (`info pic`: IRR 16), and the first driver on the line meets that.
+   */
+  readonly nobodyCared: boolean | undefined;
 }
 
 const CASES: Readonly<Record<string, Case>> = {
@@ -30,18 +37,21 @@ const CASES: Readonly<Record<string, Case>> = {
     words: 'pci=nomsi',
     command: '\\007\\001',
     says: [/gated by config, Command 0107->0503/],
-    nobodyCared: false,
+    leaves: '0x503',
+    nobodyCared: undefined,
   },
   'locked down: gated by enable, and what nothing keeps off is told': {
     words: 'pci=nomsi lockdown=integrity',
     command: '\\007\\001',
     says: [/gated by enable, Command 0107->0103/, /asserts INTx, and nothing keeps it off/],
+    leaves: '0x103',
     nobodyCared: true,
   },
   'locked down, INTx-disable set: left alone, for enable would free INTx': {
     words: 'pci=nomsi lockdown=integrity',
     command: '\\007\\005',
     says: [/stays live, Command 0507: .*would free the INTx that it asserts/],
+    leaves: '0x507',
     nobodyCared: false,
   },
 };
@@ -50,7 +60,7 @@ let machine: SystemMachine | undefined;
 afterEach(() => machine?.close());
 
 it.each(Object.keys(CASES))('INTx on the disk’s line, %s: the dump is saved', async (what) => {
-  const { words, command, says, nobodyCared } = CASES[what] as Case;
+  const { words, command, says, leaves, nobodyCared } = CASES[what] as Case;
   const store = await systemStore();
   const image = await hookImage(store, 'initramfs-tools');
   machine = await SystemMachine.create({ store, image, name: 'hook-intx' });
@@ -70,6 +80,9 @@ od -An -tx1 -j 4 -N 4 $d/config`);
   report(`INTx on the disk's line, ${what}`, seen, names);
   const edu = hookLines(seen).filter((line) => line.startsWith(EDU_SLOT));
   for (const line of says) expect(edu).toContainEqual(expect.stringMatching(line));
+  const trace = readFileSync(`${machine.folder.path}/trace-1`, 'utf8');
+  expect([...trace.matchAll(/cfg_write edu .* @0x4 <- (\w+)/g)].at(-1)?.[1]).toBe(leaves);
+  if (nobodyCared === undefined) return;
   // What the line was given up for before the hook came, the hook cannot take back.
   const later = seen.console.slice(seen.console.search(HOOK_DONE));
   expect(consoleFindings(later).some(({ problem }) => problem === 'nobody-cared')).toBe(nobodyCared);
