@@ -106,6 +106,15 @@ describe('report fleet', () => {
     expect(machines(gzipSync(line('a') + line('b')))).toEqual(read(2));
   });
 
+  it('reads one audit whose lines are not indented from a file of its own, and says what to do elsewhere', () => {
+    // As json.dump(..., indent=0) of Python writes it.
+    const flat = JSON.stringify(named('flat'), null, 1).replace(/^ +/gm, '');
+    const { stdout } = fleet(['--json', '-', put('flat/web.json', flat)]);
+    expect(JSON.parse(stdout).machines).toMatchObject({ read: 1, broken: 0 });
+    const { status, stderr } = fleet(['-'], flat);
+    expect([status, stderr]).toEqual([1, expect.stringContaining('jq -c . makes one line of an audit')]);
+  });
+
   it('says what is wrong and goes on', () => {
     const bad = join(folder, 'bad');
     const lie = named('liar');
@@ -189,7 +198,7 @@ describe('report fleet', () => {
       /lead to the same place/,
     );
     expect(usage([good, '--limit', '0'])).toMatch(/from 1 to 100/);
-    expect(usage([good, '--html', folder])).toMatch(/is not a regular file/);
+    expect(usage([good, '--html', folder])).toMatch(/--html: .* is not a regular file: name another\n$/);
     expect(readdirSync(folder).filter((name) => name.endsWith('.tmp'))).toEqual([]);
   });
 
@@ -200,7 +209,7 @@ describe('report fleet', () => {
     for (const _ of [1, 2]) {
       const { status, stdout } = fleet([here, ...args]);
       expect(status).toBe(2);
-      expect(stdout).toMatch(/^1 of 1 machine may not get through a crash as they are\./);
+      expect(stdout).toMatch(/^1 of 1 machine may not get through a crash as it is\./);
       const data = JSON.parse(readFileSync(join(here, 'fleet.json'), 'utf8'));
       expect(data.machines).toMatchObject({ read: 1, broken: 0 });
     }

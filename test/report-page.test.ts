@@ -28,7 +28,7 @@ function make(kind: 'html' | 'svg', name: string, ...args: string[]): string {
 }
 
 const visibleRows = (page: Page) => page.locator('#functions-table tbody tr:visible');
-const matches = (page: Page) => page.locator('#matches').textContent();
+const matches = (page: Page) => page.locator('#found').textContent();
 const way = (page: Page) => page.locator('#way').textContent();
 
 describe.skipIf(!haveChromium())('a report in a browser', () => {
@@ -86,6 +86,37 @@ describe.skipIf(!haveChromium())('a report in a browser', () => {
       await page.locator('[id="fn=0000:04:00.0"] .find a').click();
       expect(await page.locator('#SD003-warning .advice').isVisible()).toBe(true);
     });
+  });
+
+  it('ignores in the address what the form does not offer', async () => {
+    await on(at('server.html'), { fragment: '#verdict=bogus&driver=e1000e&group=4' }, async (page) => {
+      expect(await matches(page)).toBe('1 of 17 functions');
+      expect(await page.inputValue('[name=verdict]')).toBe('');
+    });
+  });
+
+  it('cuts no verdict, and no text by the frame of a row', async () => {
+    for (const width of [900, 1440]) {
+      await on(at('server.html'), { viewport: { width, height: 900 } }, async (page) => {
+        const cut = await page.$$eval('.tree td.v', (all) =>
+          all.filter((cell) => {
+            cell.setAttribute('class', 'v unknown');
+            cell.textContent = 'unknown';
+            return cell.scrollWidth > cell.clientWidth;
+          }),
+        );
+        expect([width, cut.length]).toEqual([width, 0]);
+        await page.locator('[id="fn=0000:04:00.0"]').focus();
+        const free = await page.$eval('[id="fn=0000:04:00.0"]', (row) => {
+          const edge = row.getBoundingClientRect().right;
+          const ends = [...row.querySelectorAll('.pol,summary')].map(
+            (part) => part.getBoundingClientRect().right,
+          );
+          return edge - Math.max(...ends);
+        });
+        expect(free).toBeGreaterThanOrEqual(4);
+      });
+    }
   });
 
   it('goes by the keys of a treegrid', async () => {

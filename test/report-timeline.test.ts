@@ -80,6 +80,9 @@ describe.skipIf(!haveChromium())('the jump in a browser', () => {
   it('is moved by slider and keyboard, in both stories at once', async () => {
     await on(file, {}, async (page) => {
       expect(await time(page)).toBe('0.0 ms');
+      // The jump is where the old kernel ends.
+      for (const panel of await panels(page)) expect(panel).not.toMatch(/now\s*panic/);
+      expect(await slider(page).getAttribute('aria-valuetext')).toMatch(/^0\.0 ms\. .*: (purgatory|copy)/);
       await slider(page).focus();
       await page.keyboard.press('Home');
       expect(await time(page)).toBe('−1.0 ms');
@@ -132,6 +135,26 @@ describe.skipIf(!haveChromium())('the jump in a browser', () => {
         .first()
         .click({ position: { x: 5, y: 60 } });
       expect(await time(page)).toBe('−0.9 ms');
+    });
+  });
+
+  it('shows the very moment of each event that is clicked', async () => {
+    await on(file, {}, async (page) => {
+      expect(await page.locator('.tl-list:nth-of-type(2) .tl-go').count()).toBeGreaterThan(20);
+      // Clicked within the page: a call for each would take long.
+      const wrong = await page.evaluate(`(async () => {
+        const wrong = [];
+        for (const button of [...document.querySelectorAll('.tl-list:nth-of-type(2) .tl-go')]) {
+          button.click();
+          await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+          const row = button.closest('tr');
+          const shown = document.querySelector('.tl-at').textContent;
+          if (shown !== button.textContent + ' ms' || row.classList.contains('tl-yet'))
+            wrong.push(button.textContent + ' shows ' + shown);
+        }
+        return wrong;
+      })()`);
+      expect(wrong).toEqual([]);
     });
   });
 

@@ -61,7 +61,7 @@ function checkAlone({ host, file, for: jump }: AuditedOptions): void {
 }
 
 /** An audit of a machine that is in a file. */
-export interface FiledAudit {
+interface FiledAudit {
   readonly audit: AuditData;
   /** The same for another jump; `undefined` for one that was made elsewhere, and says what it says. */
   readonly as: ((jump: JumpPath) => AuditData) | undefined;

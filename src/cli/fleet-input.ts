@@ -18,7 +18,7 @@ export interface FleetSource {
 }
 
 /** A place that cannot be read at all. */
-export interface BadPlace {
+interface BadPlace {
   readonly place: string;
   readonly problem: string;
 }

@@ -1,4 +1,5 @@
 import { type OutputStream, openOutput } from '../host/output-stream.js';
+import { ShootdownError } from '../pci/error.js';
 import type { Io } from './io.js';
 
 /** Where one form of a report goes. */
@@ -19,11 +20,11 @@ export class FleetOutputs {
     this.#io = io;
   }
 
-  /** `-` is standard output. Throws one line for what cannot be written. */
-  open(path: string | undefined): FleetOutput | undefined {
+  /** `-` is standard output. Throws one line for what cannot be written, with the option that named it. */
+  open(option: string, path: string | undefined): FleetOutput | undefined {
     if (path === undefined) return undefined;
     if (path === '-') return { write: (text) => this.#io.out(text) };
-    const one = { file: openOutput(path, MODE), pending: '' };
+    const one = { file: openNamed(option, path), pending: '' };
     this.#files.push(one);
     return {
       write: (text) => {
@@ -41,6 +42,15 @@ export class FleetOutputs {
   /** Leaves no part of what was not committed. */
   discard(): void {
     for (const { file } of this.#files) file.discard();
+  }
+}
+
+function openNamed(option: string, path: string): OutputStream {
+  try {
+    return openOutput(path, MODE);
+  } catch (cause) {
+    if (!(cause instanceof ShootdownError)) throw cause;
+    throw new ShootdownError(cause.code, `${option}: ${cause.message}`, { cause });
   }
 }
 

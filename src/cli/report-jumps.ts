@@ -29,7 +29,7 @@ export interface JumpOptions {
   readonly jump?: readonly string[];
 }
 
-export interface ReadJumps {
+interface ReadJumps {
   readonly stories: readonly JumpStory[];
   /** With a scenario: its machine, what ours goes by there, and the path that was played. */
   readonly played?: Played;

@@ -335,6 +335,7 @@ describe('files that are no dump', () => {
     ],
     ['rows', '00: 86 80 00 00\n', 'no header line'],
     ['utf16', new Uint8Array([0xff, 0xfe, 0x30, 0]), 'UTF-16'],
+    ['json', '{\n  "schema": "shootdown.audit/1",\n', 'use --audit'],
     ['gzip', new Uint8Array([0x1f, 0x8b, 8, 0]), 'compressed'],
     ['xz', new Uint8Array([0xfd, 0x37, 0x7a, 0x58]), 'compressed'],
     ['with\u001bescape', 'x', 'with?escape'],

@@ -131,6 +131,9 @@ function noFunctions(path: string, { seen }: DumpContents): string {
   if (seen.bytes === 0) return `${name} is empty: ${MAKE_ONE}`;
   if (begins(0xff, 0xfe) || begins(0xfe, 0xff)) return `${name} is UTF-16 text: convert it to UTF-8 first`;
   if (begins(0x1f, 0x8b) || begins(0xfd, 0x37, 0x7a, 0x58)) return `${name} is compressed: unpack it first`;
+  if (begins(0x7b)) {
+    return `${name} is JSON, not lspci -x output: if it is an audit, use --audit where there is one`;
+  }
   if (seen.headers > 0) {
     return `${name} names ${seen.headers} functions but shows no registers of them: ${MAKE_ONE}`;
   }
@@ -147,7 +150,7 @@ function fileError(path: string, error: unknown): ShootdownError {
     return new ShootdownError('not-found', `${name}: no such file`, { cause: error });
   }
   if (code === 'EACCES' || code === 'EPERM') {
-    return new ShootdownError('no-permission', `${name}: not allowed to read this file`, { cause: error });
+    return new ShootdownError('no-permission', `${name}: no permission to read it`, { cause: error });
   }
   if (code === 'EISDIR') {
     return new ShootdownError('bad-input', `${name} is a directory, not a file of lspci -x output`, {

@@ -68,6 +68,15 @@ describe('writeOutput', () => {
     expect(readdirSync(folder)).toEqual(['boot', 'link']);
   });
 
+  it('refuses a symbolic link that leads nowhere, and a name that is empty', () => {
+    symlinkSync('nowhere', join(folder, 'link'));
+    expect(() => writeOutput(join(folder, 'link'), bytes, 0o600)).toThrow(
+      'a symbolic link that leads nowhere',
+    );
+    expect(readdirSync(folder)).toEqual(['link']);
+    expect(() => writeOutput('', bytes, 0o600)).toThrow('the name of an output file is empty');
+  });
+
   it('leaves nothing on a full disk, and an old file as it was', () => {
     const path = join(folder, 'out');
     expect(() => writeOutput(path, bytes, 0o600, full)).toThrow(`${path} cannot be written: no space left`);

@@ -3,6 +3,7 @@ import {
   fchmodSync,
   fchownSync,
   fsyncSync,
+  lstatSync,
   openSync,
   realpathSync,
   renameSync,
@@ -76,16 +77,21 @@ function statOf(path: string): Stats | undefined {
 
 /** What a path leads to, if that may be replaced. Throws `usage` for what is no regular file. @internal */
 export function targetOf(path: string): string {
+  if (path === '') throw new ShootdownError('usage', 'the name of an output file is empty: give it one');
   try {
     const target = realpathSync(path);
     if (!statSync(target).isFile()) {
-      throw new ShootdownError('usage', `${path} is not a regular file: name another with -o`);
+      throw new ShootdownError('usage', `${path} is not a regular file: name another`);
     }
     return target;
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return path;
     if (cause instanceof ShootdownError) throw cause;
-    throw outputError(path, cause);
+    if ((cause as NodeJS.ErrnoException).code !== 'ENOENT') throw outputError(path, cause);
+    if (lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink()) {
+      const message = `${path} is a symbolic link that leads nowhere: remove it, or name another file`;
+      throw new ShootdownError('usage', message);
+    }
+    return path;
   }
 }
 

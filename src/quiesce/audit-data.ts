@@ -1,5 +1,7 @@
 import * as v from 'valibot';
+import { ShootdownError } from '../pci/error.js';
 import { EXPRESS_TYPES } from '../pci/function.js';
+import type { Slot } from '../pci/slot.js';
 import { SEVERITIES } from './findings.js';
 import { parseJson } from './parse-json.js';
 import { POLICY_ACTIONS } from './policy.js';
@@ -118,7 +120,16 @@ export type AuditedFunctionData = AuditData['functions'][number];
 /** @internal */
 export type FindingData = AuditData['findings'][number];
 
+/** @internal */
+export const isBridgeData = ({ bridge }: AuditedFunctionData): boolean => bridge !== null;
+
 /** Reads what `audit --json` printed. `name` is what messages call it. Throws `bad-input`. @internal */
 export function parseAudit(json: string, name: string): AuditData {
-  return parseJson(auditSchema, json, name, 'audit');
+  const audit = parseJson(auditSchema, json, name, 'audit');
+  const slots = new Set<Slot>();
+  for (const fn of audit.functions) {
+    if (slots.has(fn.slot)) throw new ShootdownError('bad-input', `${name}: ${fn.slot} stands twice`);
+    slots.add(fn.slot);
+  }
+  return audit;
 }

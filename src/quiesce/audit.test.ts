@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { ioError, type MemoryFunction, memoryHost, slotOf } from '../../test/support/memory-host.js';
 import type { MachineFacts } from '../host/facts.js';
 import { scan } from '../host/scan.js';
-import { audit } from './audit.js';
+import { audit, writers } from './audit.js';
 import { defaultPolicy } from './default-policy.js';
 import { FINDINGS, type FindingId, type JumpPath } from './findings.js';
 import { parsePolicy } from './policy.js';
@@ -214,6 +214,30 @@ describe('findings', () => {
     };
     expect(await idsOf(functions, 'normal')).toEqual([]);
     expect(await idsOf(functions, 'crash')).toEqual(['SD003']);
+  });
+
+  it('notes what the policy exempts as chipset, with a driver or without, and warns of the others', async () => {
+    const functions = {
+      '00:00.0': driven('ie31200_edac', { classCode: 0x060000, command: 6 }),
+      '00:05.0': driven('amd_iommu', { classCode: 0x080600, command: 6 }),
+      '00:06.0': driven('cxl_pci', { classCode: 0x050210, command: 6 }),
+      '00:07.0': driven('ntb_hw_intel', { classCode: 0x068000, command: 6 }),
+      '00:08.0': driven('sdhci-pci', { classCode: 0x080501, command: 6 }),
+      '00:1f.0': driven('lpc_ich', { classCode: 0x060100, command: 7 }),
+    };
+    for (const path of ['crash', 'normal'] as const) {
+      const audited = await auditOf(functions, path);
+      const warned = path === 'crash' ? 'SD003' : 'SD002';
+      expect(audited.findings.map(({ slot, id }) => `${slot?.slice(5)} ${id}`)).toEqual([
+        '00:00.0 SD018',
+        '00:05.0 SD018',
+        '00:06.0 SD018',
+        `00:07.0 ${warned}`,
+        `00:08.0 ${warned}`,
+        '00:1f.0 SD018',
+      ]);
+      expect(writers(audited).map(({ facts }) => facts.driver)).toEqual(['ntb_hw_intel', 'sdhci-pci']);
+    }
   });
 
   it('names only the nearest gated bridge', async () => {

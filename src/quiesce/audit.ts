@@ -40,6 +40,8 @@ export interface Audit {
 
 /** Base classes of memory controllers, bridges and system peripherals. */
 const CHIPSET_CLASSES: readonly number[] = [0x05, 0x06, 0x08];
+/** Of these what a bound driver makes no other thing: it only counts errors, or serves what lies behind. */
+const DRIVEN_CHIPSET_CLASSES: readonly number[] = [0x0600, 0x0601, 0x0806];
 
 interface View extends AuditedFunction {
   readonly fn: PciFunction;
@@ -185,11 +187,16 @@ function neverCleared({ facts }: Pick<AuditedFunction, 'facts'>): boolean {
   return powerState === 'unknown' || (driver === null && powerState === undefined);
 }
 
-/** Memory controllers, bridges and system peripherals without a driver, where BME means nothing. */
+/**
+ * Memory controllers, bridges and system peripherals where BME means nothing, or which must go on. With a driver the
+ * class of other bridges (0680) may be a bus master like any other: non-transparent bridges, NVSwitch.
+ */
 function isChipset({ node, facts, decision }: AuditedFunction): boolean {
-  return (
-    decision.action === 'exempt' && !facts.driver && CHIPSET_CLASSES.includes(node.function.classCode >>> 16)
-  );
+  if (decision.action !== 'exempt') return false;
+  const code = node.function.classCode;
+  const base = code >>> 16;
+  if (!facts.driver) return CHIPSET_CLASSES.includes(base);
+  return base === 0x05 || DRIVEN_CHIPSET_CLASSES.includes(code >>> 8);
 }
 
 function bridgeFindings({ fn, path, node }: View, machine: Machine): Finding[] {

@@ -185,7 +185,7 @@ export const FINDINGS = {
     title: 'firmware or chipset function that the policy leaves alone',
     severity: both('info'),
     meaning:
-      'Host bridges, memory controllers and their like often have BME set or hardwired. It means nothing there.',
+      'Host bridges, memory controllers and their like often have BME set or hardwired. It means nothing there, whether a driver is bound or not. An IOMMU must go on translating.',
     evidence: 'PCI_COMMAND bit 2 (BME) is set, and a rule that exempts it.',
     advice: 'Nothing to do.',
     hazards: [],

@@ -22,6 +22,12 @@ export function parseJson<S extends v.GenericSchema>(
   }
   const result = v.safeParse(schema, value);
   if (result.success) return result.output;
+  for (const { input, path, type, expected } of result.issues) {
+    if (type === 'literal' && path?.length === 1 && path[0]?.key === 'schema' && isNewer(input, expected)) {
+      const message = `${name}: its schema is ${String(input)}: read it with a newer shootdown`;
+      throw new ShootdownError('bad-input', printable(message));
+    }
+  }
   const lines = result.issues.slice(0, 5).map((issue) => {
     const path = v.getDotPath(issue);
     return path === null
@@ -31,6 +37,14 @@ export function parseJson<S extends v.GenericSchema>(
   const more = result.issues.length - lines.length;
   if (more > 0) lines.push(`and ${more} more`);
   throw new ShootdownError('bad-input', printable(`${name}: not a valid ${what}: ${lines.join('; ')}`));
+}
+
+/** The same schema with a greater number than the one that is expected, which stands in quotes. */
+function isNewer(given: unknown, expected: string | null): boolean {
+  const schema = /^(.+\/)(\d{1,6})$/;
+  const [, name, number] = schema.exec(String(given)) ?? [];
+  const [, known, ours] = schema.exec(expected?.slice(1, -1) ?? '') ?? [];
+  return name !== undefined && name === known && Number(number) > Number(ours);
 }
 
 function notJson(name: string, json: string, cause: Error): ShootdownError {

@@ -52,7 +52,7 @@ describe('parsePolicy', () => {
     [
       'another schema',
       () => parse({ ...base, schema: 'shootdown.policy/2' }),
-      /schema: is "shootdown\.policy\/2", must be "shootdown\.policy\/1"/,
+      /its schema is shootdown\.policy\/2: read it with a newer shootdown/,
     ],
     [
       'a wait without a bound',

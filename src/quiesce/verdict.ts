@@ -45,8 +45,8 @@ export const messagesEnabled = (fn: PciFunction): boolean =>
 export function transactionsPending(fn: PciFunction): boolean | null {
   const express = seen(fn.express);
   if (express) {
-    // All ones is no status: the register was not answered, or is missing from a dump.
-    const answered = express.deviceStatus !== 'unknown' && express.deviceStatus !== 0xffff;
+    // All ones is no status: the register was not answered. An audit in a file has the bit without its register.
+    const answered = express.deviceStatus !== 0xffff;
     return answered && express.transactionsPending !== 'unknown' ? express.transactionsPending : null;
   }
   const af = seen(fn.af);

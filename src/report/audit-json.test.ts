@@ -117,6 +117,15 @@ describe('the audit as JSON', () => {
       /^part\.json: 0000:01:00\.0 is below 0000:00:01\.0, which is missing: make an audit of the whole machine/,
     );
     expect(() => parseAudit('{}', 'x.json')).toThrow(/x\.json: not a valid audit: schema: is missing/);
+    expect(() => parseAudit('{"schema": "shootdown.audit/2", "new": 1}', 'x.json')).toThrow(
+      /^x\.json: its schema is shootdown\.audit\/2: read it with a newer shootdown$/,
+    );
+    expect(() => parseAudit('{"schema": "shootdown.audit/0"}', 'x.json')).toThrow(/not a valid audit/);
+    const twice = JSON.parse(textOf(machine));
+    twice.functions.push(twice.functions[0]);
+    expect(() => parseAudit(JSON.stringify(twice), 'x.json')).toThrow(
+      /^x\.json: 0000:00:00\.0 stands twice$/,
+    );
     const json = JSON.parse(textOf(machine));
     json.functions[0].surprise = 1;
     expect(() => parseAudit(JSON.stringify(json), 'x.json')).toThrow(/functions\.0\.surprise: is not a key/);

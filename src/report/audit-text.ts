@@ -1,9 +1,10 @@
 import { seen } from '../pci/function.js';
 import type { PciNames } from '../pci/pci-ids.js';
 import { type Audit, type AuditedFunction, liveFunctions, unattended, writers } from '../quiesce/audit.js';
-import { FINDINGS, type Finding, SEVERITIES, type Severity } from '../quiesce/findings.js';
+import { FINDINGS, type Finding, type Severity } from '../quiesce/findings.js';
 import { HAZARDS } from '../quiesce/hazards.generated.js';
 import { busMaster, intxAsserted, intxDisabled, isBridge } from '../quiesce/verdict.js';
+import { findingGroups, placesText } from './finding-groups.js';
 import { paragraph, type Style, table } from './table.js';
 
 export interface AuditTextOptions {
@@ -134,19 +135,9 @@ const ADVISED: readonly Severity[] = ['error', 'warning'];
 function findingsText(findings: readonly Finding[], options: AuditTextOptions): string {
   if (findings.length === 0) return 'No findings.';
   const { style } = options;
-  const groups = new Map<string, Finding[]>();
-  for (const finding of findings) {
-    const key = `${SEVERITIES.indexOf(finding.severity)} ${finding.id}`;
-    const group = groups.get(key);
-    if (group) group.push(finding);
-    else groups.set(key, [finding]);
-  }
   const lines = [style.bold('Findings')];
-  for (const key of [...groups.keys()].sort()) {
-    const group = groups.get(key) ?? [];
-    const [first] = group;
-    if (!first) continue;
-    const title = `${first.id} ${first.title}: ${where(group)}`;
+  for (const { first, all: group, advice } of findingGroups(findings)) {
+    const title = `${first.id} ${first.title}: ${placesText(group)}`;
     const line = paragraph(title, SEVERITY_WIDTH + 1, style).trimStart();
     lines.push(`${paintSeverity(first.severity, style)} ${line}`);
     if (!ADVISED.includes(first.severity) && !options.all) continue;
@@ -158,16 +149,12 @@ function findingsText(findings: readonly Finding[], options: AuditTextOptions): 
       lines.push(paragraph(`and ${group.length - shown.length} more: --all lists them`, 4, style));
     for (const id of first.hazards)
       lines.push(paragraph(`why: ${id} ${HAZARDS[id].title} (${HAZARDS[id].source})`, 4, style));
-    lines.push(paragraph(`→ ${first.advice}`, 4, style));
+    for (const { text, of } of advice) {
+      const places = advice.length > 1 ? `${placesText(of)}: ` : '';
+      lines.push(paragraph(`→ ${places}${text}`, 4, style));
+    }
   }
   return lines.join('\n');
-}
-
-function where(group: readonly Finding[]): string {
-  const slots = group.flatMap(({ slot }) => (slot === null ? [] : [slot]));
-  if (slots.length === 0) return 'the machine';
-  if (slots.length <= 5) return slots.join(', ');
-  return `${slots.slice(0, 4).join(', ')} and ${slots.length - 4} more`;
 }
 
 function paintSeverity(severity: Severity, style: Style): string {

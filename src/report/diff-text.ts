@@ -19,7 +19,11 @@ type Ids = Pick<DiffData['moved'][number], 'vendor' | 'device' | 'class'>;
 /** The difference for people: one sentence, what was compared, then a part for each kind of change. */
 export function diffText(diff: DiffData, options: DiffTextOptions): string {
   const { style } = options;
-  const parts = [style.bold(paragraph(headline(diff), 0, style)), sides(diff, style)];
+  const parts = [
+    ...(areStrangers(diff) ? [style.bold(paragraph(strangersText(diff), 0, style))] : []),
+    style.bold(paragraph(headline(diff), 0, style)),
+    sides(diff, style),
+  ];
   const [live, other] = [diff.verdicts.filter(isLive), diff.verdicts.filter((one) => !isLive(one))];
   const device = { title: 'device', flexible: 'cut' as const };
   const nameOf = ({ vendor, device: id, class: code }: Ids) => {
@@ -81,6 +85,17 @@ export function diffText(diff: DiffData, options: DiffTextOptions): string {
     diff.machine.map(({ fact, from, to }) => [FACTS[fact] ?? fact, factText(from), factText(to)]),
   );
   return `${parts.join('\n')}\n`;
+}
+
+const commonTo = ({ old, gone }: DiffData) => old.functions - gone.length;
+
+/** Fewer than half of the functions of the smaller one are on both sides. */
+const areStrangers = (diff: DiffData) =>
+  commonTo(diff) * 2 < Math.min(diff.old.functions, diff.new.functions);
+
+function strangersText(diff: DiffData): string {
+  const { old, new: now } = diff;
+  return `These look like different machines: they have ${commonTo(diff)} of ${old.functions} and ${now.functions} functions in common.`;
 }
 
 const isLive = ({ to }: DiffData['verdicts'][number]) => to === 'live';

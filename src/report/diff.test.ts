@@ -349,6 +349,24 @@ describe('the text', () => {
     expect(await text(true)()).toContain('0000:00:1d.0  live');
   });
 
+  it('says first that the two look like different machines', async () => {
+    const text = (old: AuditData, now: AuditData) =>
+      diffText(diff(old, now), { names: lookupNames(new Uint8Array(), []), style, all: false });
+    const one = await audited({ '00:02.0': NIC, '00:03.0': NVME, '00:04.0': NIC });
+    const vm = { vendor: 0x1af4, classCode: 0x020000, command: 6 };
+    const other = await audited({
+      '00:03.0': NVME,
+      '00:05.0': { ...vm, device: 0x1041 },
+      '00:06.0': { ...vm, device: 0x1042 },
+      '00:07.0': { ...vm, device: 0x1043 },
+    });
+    expect(text(one, other)).toMatch(
+      /^These look like different machines: they have 1 of 3 and 4 functions in common\./,
+    );
+    const less = await audited({ '00:03.0': NVME });
+    expect(text(one, less)).not.toContain('different machines');
+  });
+
   it('lets no control character through', async () => {
     const evil = '\u001b[31m\u202e';
     const old = await audited({ '00:02.0': bound(NIC, 'e1000e') }, {}, { ...defaultPolicy(), name: evil });

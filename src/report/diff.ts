@@ -1,5 +1,10 @@
 import type { Slot } from '../pci/slot.js';
-import type { AuditData, AuditedFunctionData, FindingData } from '../quiesce/audit-data.js';
+import {
+  type AuditData,
+  type AuditedFunctionData,
+  type FindingData,
+  isBridgeData,
+} from '../quiesce/audit-data.js';
 import { SEVERITIES, type Severity } from '../quiesce/findings.js';
 import type { Data } from '../quiesce/schema-parts.js';
 import { type FunctionMatch, matchFunctions } from './diff-match.js';
@@ -24,7 +29,7 @@ export function diffAudits(old: DiffSide, now: DiffSide, failOn: FailOn): DiffDa
   const verdicts = changes.flatMap(({ ids, old: before, new: after }) =>
     before.verdict === after.verdict
       ? []
-      : [{ ...ids, bridge: isBridge(after), from: before.verdict, to: after.verdict }],
+      : [{ ...ids, bridge: isBridgeData(after), from: before.verdict, to: after.verdict }],
   );
   const findings = diffFindings(old.audit, now.audit, match);
   const grave = [...findings.new, ...findings.changed.filter(isGraver)].filter(
@@ -66,8 +71,7 @@ export function isSame({ verdicts, appeared, gone, moved, decisions, drivers, fi
   return lists.every(({ length }) => length === 0);
 }
 
-const isBridge = ({ bridge }: AuditedFunctionData) => bridge !== null;
-const isLiveEndpoint = (fn: AuditedFunctionData) => fn.verdict === 'live' && !isBridge(fn);
+const isLiveEndpoint = (fn: AuditedFunctionData) => fn.verdict === 'live' && !isBridgeData(fn);
 const rank = (severity: Severity) => SEVERITIES.indexOf(severity);
 const isGraver = ({ from, severity }: DiffData['findings']['changed'][number]) => rank(severity) < rank(from);
 

@@ -1,7 +1,7 @@
 import Gauge from 'prom-client/lib/gauge.js';
 import Registry from 'prom-client/lib/registry.js';
 import { printable } from '../pci/printable.js';
-import type { AuditData, AuditedFunctionData } from '../quiesce/audit-data.js';
+import { type AuditData, type AuditedFunctionData, isBridgeData } from '../quiesce/audit-data.js';
 import { SEVERITIES } from '../quiesce/findings.js';
 
 /** What the metrics are made of. */
@@ -64,11 +64,9 @@ function safe(labels: Labels): Record<string, string> {
   return Object.fromEntries(Object.entries(labels).map(([name, value]) => [name, printable(value)]));
 }
 
-const isBridge = ({ bridge }: AuditedFunctionData) => bridge !== null;
-
 function functionMetrics({ functions }: AuditData, gauge: AddGauge): void {
   const count = (verdict: string, bridges: boolean) =>
-    functions.filter((fn) => fn.verdict === verdict && isBridge(fn) === bridges).length;
+    functions.filter((fn) => fn.verdict === verdict && isBridgeData(fn) === bridges).length;
   gauge(
     'functions',
     'PCI functions by what their registers say they could do at the jump, and whether they are bridges.',
@@ -77,7 +75,7 @@ function functionMetrics({ functions }: AuditData, gauge: AddGauge): void {
       [{ verdict, kind: 'bridge' }, count(verdict, true)],
     ]),
   );
-  const live = functions.filter((fn) => fn.verdict === 'live' && !isBridge(fn));
+  const live = functions.filter((fn) => fn.verdict === 'live' && !isBridgeData(fn));
   gauge(
     'function_live',
     `A function that could write to memory or interrupt in the next kernel, bridges left aside; the first ${FUNCTIONS_MAX}.`,
@@ -108,17 +106,10 @@ function findingMetrics({ findings, notes }: AuditData, gauge: AddGauge): void {
       (severity): Sample => [{ severity }, findings.filter((one) => one.severity === severity).length],
     ),
   );
-  const counts = new Map<string, { readonly labels: Labels; count: number }>();
-  for (const { id, severity } of findings) {
-    const known = counts.get(`${id} ${severity}`) ?? { labels: { id, severity }, count: 0 };
-    known.count++;
-    counts.set(`${id} ${severity}`, known);
-  }
-  const sorted = [...counts].sort(([a], [b]) => (a < b ? -1 : 1));
   gauge(
     'findings',
     'Findings of the audit by id; those that were not made have no series. docs/findings.md explains the ids.',
-    sorted.map(([, { labels, count }]): Sample => [labels, count]),
+    countBy(findings.map(({ id, severity }) => ({ id, severity }))),
   );
   gauge('audit_notes', 'What could not be read or was not sound.', [[{}, notes.length]]);
 }
@@ -151,16 +142,22 @@ function checkMetrics(checks: readonly CheckResult[], gauge: AddGauge): void {
     'Results of shootdown doctor by state; shootdown_doctor_check has them by check.',
     CHECK_STATES.map((state): Sample => [{ state }, checks.filter((one) => one.state === state).length]),
   );
-  const counts = new Map<string, { readonly labels: Labels; count: number }>();
-  for (const { id, state } of checks) {
-    const known = counts.get(`${id} ${state}`) ?? { labels: { check: id, state }, count: 0 };
-    known.count++;
-    counts.set(`${id} ${state}`, known);
-  }
-  const sorted = [...counts].sort(([a], [b]) => (a < b ? -1 : 1));
   gauge(
     'doctor_check',
     'Results of one check of shootdown doctor in this state; jump.flight is the last crash, jump.now the jump to this kernel.',
-    sorted.map(([, { labels, count }]): Sample => [labels, count]),
+    countBy(checks.map(({ id, state }) => ({ check: id, state }))),
   );
+}
+
+/** A sample for each set of labels, with how often it is there; sorted by the labels. */
+function countBy(all: readonly Labels[]): Sample[] {
+  const counts = new Map<string, { readonly labels: Labels; count: number }>();
+  for (const labels of all) {
+    const key = Object.values(labels).join(' ');
+    const known = counts.get(key) ?? { labels, count: 0 };
+    known.count++;
+    counts.set(key, known);
+  }
+  const sorted = [...counts].sort(([a], [b]) => (a < b ? -1 : 1));
+  return sorted.map(([, { labels, count }]): Sample => [labels, count]);
 }

@@ -48,7 +48,7 @@ const CASES: readonly Case[] = [
     says: /^\/nowhere\/shootdown is not installed on this machine/,
   },
   { ...part('not-executable'), says: /^\S+not-executable may not be run by this user/ },
-  { ...part('as-nobody'), says: /^shootdown install: .*(permission|root)/ },
+  { ...part('as-nobody', ' state=absent'), says: /^shootdown uninstall: .*(permission|root)/ },
   { ...part('says-nothing'), says: /^shootdown install ended with status 1 and did not say why$/ },
   { ...part('says-3'), says: /changed something, and not all is well: 6\.1\.0-26-amd64: no space left/ },
   { ...part('says-64'), says: /does not take what this collection gives it .*unknown option/ },

@@ -141,15 +141,9 @@ async function document({ controller, record }: Scene): Promise<string> {
   const date = new Date().toISOString().slice(0, 10);
   return `# The Ansible collection, tried
 
-Written by \`npm run trial:ansible -- --write\` on ${date}, at commit ${commit}, with ansible-core ${version} of Debian 12. The
-output is that of the run, without tasks that changed nothing.
+Written by \`npm run trial:ansible -- --write\` on ${date}, at commit ${commit}, with ansible-core ${version} of Debian 12. The output is that of the run, without tasks that changed nothing.
 
-Every machine is a network namespace on a bridge that leads nowhere else, with an sshd of its own, a root folder of its own
-(a layer over this machine's), and a \`/sys\` made of a dump in \`dumps/\`. shootdown is installed there from its Debian
-package and runs as it does anywhere. The scripts of kdump-tools are Debian's; what stands in for others is small: a
-\`kexec\` that loads nothing, a \`systemctl\` that knows \`kdump-tools\` alone, a hook of kdump-tools that makes no
-initramfs, and a kernel of a few KiB. Flight records are made up. What the same looks like in guests that really crash is
-in [\`system-tests.md\`](system-tests.md).
+Every machine is a network namespace on a bridge that leads nowhere else, with an sshd of its own, a root folder of its own (a layer over this machine's), and a \`/sys\` made of a dump in \`dumps/\`. shootdown is installed there from its Debian package and runs as it does anywhere. The scripts of kdump-tools are Debian's; what stands in for others is small: a \`kexec\` that loads nothing, a \`systemctl\` that knows \`kdump-tools\` alone, a hook of kdump-tools that makes no initramfs, and a kernel of a few KiB. Flight records are made up. \`test/system/ansible.system.ts\` has guests that really crash ([\`system-tests.md\`](system-tests.md)).
 
 ${record}`;
 }

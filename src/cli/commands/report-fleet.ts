@@ -9,7 +9,7 @@ import type { FleetData } from '../../report/fleet/fleet-data.js';
 import { fleetHtml } from '../../report/fleet/fleet-page.js';
 import { fleetText } from '../../report/fleet/fleet-text.js';
 import { RECORD_BYTES_MAX } from '../../report/fleet/limits.js';
-import { type FleetRecord, RecordSplitter } from '../../report/fleet/records.js';
+import { FileSplitter, type FleetRecord, RecordSplitter } from '../../report/fleet/records.js';
 import { namedIn } from '../../report/fleet/words.js';
 import { EXIT, type ExitStatus } from '../exit.js';
 import { type FleetSource, fleetSources, isSameFile, problemOf } from '../fleet-input.js';
@@ -59,9 +59,9 @@ async function runFleet(paths: readonly string[], options: FleetCommandOptions, 
   // What cannot be written is said before gigabytes are read.
   const outputs = new FleetOutputs(io);
   try {
-    const html = outputs.open(options.html);
-    const json = outputs.open(options.json);
-    const csv = outputs.open(options.csv);
+    const html = outputs.open('--html', options.html);
+    const json = outputs.open('--json', options.json);
+    const csv = outputs.open('--csv', options.csv);
     const fleet = new Fleet({ path: options.for, failOn: options.failOn });
     await readAll(fleet, paths, {
       io,
@@ -139,7 +139,8 @@ async function readSource(
   progress: { bytes: number; said: number },
 ): Promise<string | null> {
   const { io } = reading;
-  const splitter = new RecordSplitter();
+  const one = source.machine === undefined ? null : new FileSplitter();
+  const splitter = one ?? new RecordSplitter();
   let any = false;
   const add = ({ line, text }: FleetRecord): MachineRow | null => {
     const place = `${source.name}:${line}`;
@@ -154,7 +155,10 @@ async function readSource(
       throw error;
     });
     // What has been begun when a source breaks off is cut off, too.
-    if (next instanceof ShootdownError) return problemOf(source.name, next);
+    if (next instanceof ShootdownError) {
+      if (one) take(Array.from(one.broken(), add), reading);
+      return problemOf(source.name, next);
+    }
     const records = next.done ? splitter.end() : splitter.push(next.value);
     take(Array.from(records, add), reading);
     if (next.done) return any ? null : 'no audit in it';

@@ -10,9 +10,9 @@ import { EMPTY_STATE, KEYS, type PageState, parseState, stateText } from './stat
 function start(): void {
   const table = document.querySelector<HTMLTableElement>('#functions-table');
   const form = document.querySelector<HTMLFormElement>('#filter');
-  const matches = document.querySelector<HTMLOutputElement>('#matches');
+  const count = document.querySelector<HTMLOutputElement>('#found');
   const [body] = table?.tBodies ?? [];
-  if (!table || !body || !form || !matches) return;
+  if (!table || !body || !form || !count) return;
   document.documentElement.classList.add('js');
   form.hidden = false;
   const rows = readRows(body);
@@ -24,7 +24,7 @@ function start(): void {
     const filtered = isFiltered(next);
     const { found, all } = filterRows(rows, next, filtered);
     if (!filtered) for (const row of rows) row.wanted = true;
-    matches.textContent = filtered ? `${found} of ${all} functions` : `${all} functions`;
+    count.textContent = filtered ? `${found} of ${all} functions` : `${all} functions`;
     state = next;
     chosen.show(next.fn);
     const row = chosen.rowOf(next.fn);
@@ -55,12 +55,13 @@ function start(): void {
     revealRow(chosen.rowOf(slot), grid);
   });
   const follow = (): void => {
-    const next = parseState(location.hash);
-    if (!next) {
+    const parsed = parseState(location.hash);
+    if (!parsed) {
       const section = document.getElementById(location.hash.slice(1));
       if (section instanceof HTMLDetailsElement) section.open = true;
       return;
     }
+    const next = offered(form, parsed);
     // A link to a function leaves the filters as they are, unless they would hide it.
     const onlyFunction = next.fn !== '' && !isFiltered(next);
     const merged = onlyFunction ? { ...state, fn: next.fn } : next;
@@ -82,6 +83,17 @@ function readForm(form: HTMLFormElement, state: PageState): PageState {
   const values = new FormData(form);
   const next = { ...EMPTY_STATE, fn: state.fn };
   for (const key of KEYS) if (values.has(key)) next[key] = String(values.get(key));
+  return next;
+}
+
+/** Without what the form has no choice for: nothing would be found by it, and nobody could see why. */
+function offered(form: HTMLFormElement, state: PageState): PageState {
+  const next = { ...state };
+  for (const key of KEYS) {
+    const field = form.elements.namedItem(key);
+    const values = field instanceof HTMLSelectElement ? [...field.options].map(({ value }) => value) : null;
+    if (values ? !values.includes(state[key]) : !field && key !== 'fn') next[key] = '';
+  }
   return next;
 }
 

@@ -2,7 +2,7 @@ import { SEVERITIES, type Severity } from '../../quiesce/findings.js';
 import type { FleetData } from './fleet-data.js';
 import { Intern } from './intern.js';
 import { type FunctionKind, kindOf } from './kind.js';
-import { DIFFERENCES_MAX, LISTED_MAX, SAMPLE_MAX, SET_CHARACTERS_MAX } from './limits.js';
+import { DIFFERENCES_MAX, KINDS_MAX, LISTED_MAX, SAMPLE_MAX, SET_CHARACTERS_MAX } from './limits.js';
 import { compareText, type First, firstNames, shortName } from './names.js';
 import type { FleetAudit, FleetFinding, FleetFunction } from './read-audit.js';
 
@@ -10,8 +10,9 @@ import type { FleetAudit, FleetFinding, FleetFunction } from './read-audit.js';
 interface Tally {
   readonly id: string;
   readonly severity: Severity;
-  title: string;
-  advice: string;
+  /** How many findings have each wording: rules and versions word it differently. */
+  readonly titles: Map<string, number>;
+  readonly advice: Map<string, number>;
   machines: number;
   findings: number;
   readonly names: First<string>;
@@ -38,6 +39,9 @@ export class Fixes {
   readonly #sets = new Map<string, number>();
   #setCharacters = 0;
   #setless = 0;
+  /** Titles and advice that are kept, and findings whose wording is not. */
+  #wordings = 0;
+  #wordless = 0;
 
   add(audit: FleetAudit, byKey: ReadonlyMap<number, number>, name: string): void {
     const tallies = new Set<Tally>();
@@ -78,29 +82,35 @@ export class Fixes {
     );
     const mended = tallies.filter(({ severity }) => MENDED.includes(severity));
     const { alone, last, earlier } = this.#clears(mended);
+    if (this.#wordless > 0) leftOut.push(`advice: that of ${this.#wordless} findings`);
     if (this.#parts.full) leftOut.push('what to mend: more kinds of functions than are told apart');
     if (this.#setless > 0) leftOut.push(`what mending clears: ${this.#setless} machines are not in it`);
     if (mended.length > LISTED_MAX) leftOut.push(`what to mend: ${mended.length - LISTED_MAX} more`);
     const sums = new Map(earlier);
     const fixes = mended.map((tally) => {
-      const { id, severity, title, advice, machines, findings, names } = tally;
+      const { id, severity, titles, machines, findings, names } = tally;
+      const [[advice] = [''], ...others] = byFrequency(tally.advice);
       const clearAfter = (sums.get(severity) ?? 0) + (last.get(tally) ?? 0);
       sums.set(severity, clearAfter);
       const counts = { machines, findings, clears: alone.get(tally) ?? 0, clearAfter };
       return {
         id,
         severity,
-        title,
+        title: mostFrequent(titles),
         advice,
+        otherAdvice: others
+          .slice(0, DIFFERENCES_MAX)
+          .map(([text, count]) => ({ advice: text, findings: count })),
+        moreAdvice: Math.max(0, others.length - DIFFERENCES_MAX),
         ...counts,
         on: this.#on(tally, alone),
         examples: [...names.list],
       };
     });
-    const findings = tallies.map(({ id, severity, title, machines, findings }) => ({
+    const findings = tallies.map(({ id, severity, titles, machines, findings }) => ({
       id,
       severity,
-      title,
+      title: mostFrequent(titles),
       machines,
       findings,
     }));
@@ -156,24 +166,27 @@ export class Fixes {
       .slice(0, DIFFERENCES_MAX);
   }
 
-  #tally(finding: FleetFinding): Tally {
-    const { id, severity } = finding;
+  #tally({ id, severity, title, advice }: FleetFinding): Tally {
     const key = id + severity;
-    const title = shortName(finding.title);
-    const known = this.#tallies.get(key);
-    if (!known) {
-      const advice = shortAdvice(finding.advice);
-      const tally = { id, severity, title, advice, machines: 0, findings: 0, names: firstNames(SAMPLE_MAX) };
+    let tally = this.#tallies.get(key);
+    if (!tally) {
+      const names = firstNames(SAMPLE_MAX);
+      tally = { id, severity, titles: new Map(), advice: new Map(), machines: 0, findings: 0, names };
       this.#tallies.set(key, tally);
-      return tally;
     }
-    // Versions and rules word it differently: which is taken must not depend on the order.
-    if (title !== known.title && title < known.title) known.title = title;
-    if (finding.advice !== known.advice) {
-      const advice = shortAdvice(finding.advice);
-      if (advice < known.advice) known.advice = advice;
+    this.#word(tally.titles, shortName(title));
+    this.#word(tally.advice, advice.slice(0, ADVICE_MAX));
+    return tally;
+  }
+
+  #word(wordings: Map<string, number>, text: string): void {
+    const known = wordings.get(text);
+    if (known === undefined && wordings.size > 0 && this.#wordings >= KINDS_MAX) {
+      this.#wordless++;
+      return;
     }
-    return known;
+    if (known === undefined) this.#wordings++;
+    wordings.set(text, (known ?? 0) + 1);
   }
 
   #part(tally: Tally, fn: FleetFunction | undefined): number {
@@ -188,6 +201,10 @@ export class Fixes {
 }
 
 const ADVICE_MAX = 400;
-const shortAdvice = (text: string): string => text.slice(0, ADVICE_MAX);
+
+function byFrequency(wordings: ReadonlyMap<string, number>): [text: string, findings: number][] {
+  return [...wordings].sort(([a, most], [b, least]) => least - most || compareText(a, b));
+}
+const mostFrequent = (wordings: ReadonlyMap<string, number>): string => byFrequency(wordings)[0]?.[0] ?? '';
 const atLeast = (severity: Severity, least: Severity): boolean =>
   SEVERITIES.indexOf(severity) <= SEVERITIES.indexOf(least);

@@ -22,6 +22,7 @@ const COLUMNS: readonly { readonly key: keyof MachineRow; readonly header: strin
   { key: 'captureKernel', header: 'capture_kernel' },
   { key: 'policy', header: 'policy' },
   { key: 'problem', header: 'problem' },
+  { key: 'unread', header: 'unread' },
 ];
 
 export const CSV_HEADER = `${COLUMNS.map(({ header }) => header).join(',')}\n`;

@@ -31,7 +31,12 @@ const fix = v.strictObject({
   id: v.string(),
   severity: v.picklist(SEVERITIES),
   title: v.string(),
-  advice: v.string(),
+  advice: v.pipe(v.string(), v.description('that of most of the findings')),
+  otherAdvice: v.pipe(
+    v.array(v.strictObject({ advice: v.string(), findings: count })),
+    v.description('what the rest of them say, the most frequent first'),
+  ),
+  moreAdvice: v.pipe(count, v.description('how many were left out of otherAdvice')),
   machines: count,
   findings: count,
   clears: v.pipe(count, v.description('machines on which no other of this severity or a graver one is')),

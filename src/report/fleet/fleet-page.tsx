@@ -16,6 +16,7 @@ import {
   madeOf,
   nearlyText,
   number,
+  otherAdvice,
   riskText,
 } from './words.js';
 
@@ -199,14 +200,14 @@ function Risks({ data }: Part) {
         <>
           <Listed
             caption={outcome}
-            columns={[{ label: 'machine' }, { label: 'what is live there' }, { label: 'audit' }]}
+            columns={[{ label: 'machine' }, { label: 'what stands in the way' }, { label: 'audit' }]}
             items={listed}
             row={(one) => (
               <tr>
                 <th scope="row" class="n">
                   {one.machine}
                 </th>
-                <td data-label="live">{riskText(one) || '–'}</td>
+                <td data-label="in the way">{riskText(outcome, one)}</td>
                 <td data-label="audit" class="n">
                   {one.place}
                 </td>
@@ -250,7 +251,8 @@ function Fixes({ data: { fixes }, names }: Part) {
               <Num label="alone" value={fix.clears} />
               <Num label="together" value={fix.clearAfter} />
               <td data-label="what">
-                <b>{fix.title}.</b> {fix.advice} <small>{examplesText(fix.examples, fix.machines)}</small>
+                <b>{fix.title}.</b> {[fix.advice, ...otherAdvice(fix)].join(' ')}{' '}
+                <small>{examplesText(fix.examples, fix.machines)}</small>
               </td>
             </tr>
             {fix.on.map((kind) => (

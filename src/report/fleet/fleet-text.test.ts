@@ -27,10 +27,10 @@ it('a fleet as text', async () => {
                            does
 
     Machines that may not get through it
-    machine             outcome  what is live there
-    node000000.example  exposed  0000:01:00.0 1912:0014: rule usb-without-driver leaves it alone; 8 more
-    node000001.example  exposed  0000:01:00.0 1912:0014: rule usb-without-driver leaves it alone; 8 more
-    node000003.example  exposed  0000:01:00.0 1912:0014: rule usb-without-driver leaves it alone; 8 more
+    machine             outcome  what stands in the way
+    node000000.example  exposed  0000:01:00.0 1912:0014: rule usb-without-driver leaves it alone
+    node000001.example  exposed  0000:01:00.0 1912:0014: rule usb-without-driver leaves it alone
+    node000003.example  exposed  0000:01:00.0 1912:0014: rule usb-without-driver leaves it alone
     and 34 more (--limit shows more, --csv all)
 
     What to mend first

@@ -12,10 +12,11 @@ import {
   madeOf,
   nearlyText,
   number,
+  otherAdvice,
   riskText,
 } from './words.js';
 
-export interface FleetTextOptions {
+interface FleetTextOptions {
   readonly names: PciNames;
   readonly style: Style;
   /** Lines of each list. */
@@ -68,10 +69,12 @@ function risksText({ outcomes }: FleetData, { style, limit }: FleetTextOptions):
   const all = outcomes.filter(({ outcome }) => outcome !== 'ready');
   const listed = all.flatMap(({ outcome, listed }) => listed.map((one) => ({ outcome, one })));
   const machines = all.reduce((sum, one) => sum + one.machines, 0);
-  const rows = listed.slice(0, limit).map(({ outcome, one }) => [one.machine, outcome, riskText(one)]);
+  const rows = listed
+    .slice(0, limit)
+    .map(({ outcome, one }) => [one.machine, outcome, riskText(outcome, one)]);
   if (rows.length === 0) return '';
   const body = table(
-    [{ title: 'machine' }, { title: 'outcome' }, { title: 'what is live there', flexible: 'wrap' }],
+    [{ title: 'machine' }, { title: 'outcome' }, { title: 'what stands in the way', flexible: 'wrap' }],
     rows,
     style,
   );
@@ -100,7 +103,7 @@ function fixesText({ fixes }: FleetData, { style, limit, names }: FleetTextOptio
         '',
         `on ${kindName(kind, names)}`,
       ]),
-    ['', '', '', '', '', `→ ${fix.advice}`],
+    ...[fix.advice, ...otherAdvice(fix)].map((advice) => ['', '', '', '', '', `→ ${advice}`]),
   ]);
   const body = table(
     [

@@ -232,6 +232,90 @@ describe('a fleet', () => {
     expect(errors[0]?.on[0]).toMatchObject({ vendor: expect.any(String), machines: 3 });
   });
 
+  it('gives the advice of most findings, and the others with their counts, in any order', () => {
+    const advise = (name: string, rest: string) =>
+      named(name, (one) => {
+        const ours = one.findings.filter(({ id, severity }) => id === 'SD003' && severity === 'warning');
+        for (const [i, finding] of ours.entries()) finding.advice = i === 0 ? 'A rare one.' : rest;
+      });
+    const audits = [advise('a', 'Z the usual.'), advise('b', 'Z the usual.'), advise('c', 'M else.')];
+    const fixOf = (data: FleetData) => data.fixes.find(({ id }) => id === 'SD003');
+    const fix = fixOf(report(audits));
+    const per = (fix?.findings ?? 0) / 3 - 1;
+    expect(per).toBeGreaterThan(3);
+    expect(fix).toMatchObject({
+      advice: 'Z the usual.',
+      otherAdvice: [
+        { advice: 'M else.', findings: per },
+        { advice: 'A rare one.', findings: 3 },
+      ],
+      moreAdvice: 0,
+    });
+    expect(fixOf(report(audits.toReversed()))).toEqual(fix);
+    const many = Array.from({ length: 12 }, (_, i) => advise(`m${i}`, `Advice ${i}.`));
+    expect(fixOf(report(many))).toMatchObject({ moreAdvice: 4 });
+    const html = fleetHtml(report(audits), lookupNames(new Uint8Array(0), []));
+    expect(html).toContain('Z the usual. For ');
+  });
+
+  it('names the functions that an outcome is about', () => {
+    const unread = (one: LooseAudit) => {
+      const fn = one.functions.find(({ verdict }) => verdict === 'quiet') ?? one.functions.at(-1);
+      Object.assign(fn as object, {
+        presence: 'all-ones',
+        command: null,
+        status: null,
+        busMaster: null,
+        intxDisable: null,
+        intxAsserted: null,
+        interruptPin: null,
+        verdict: 'unknown',
+      });
+    };
+    const protectedOne = named('a', (one) => {
+      one.machine.captureKernelProtected = true;
+      unread(one);
+    });
+    const fleet = new Fleet(CRASH);
+    expect(fleet.add(JSON.stringify(protectedOne), 'x', 'x')).toMatchObject({
+      outcome: 'unknown',
+      curable: 0,
+      unread: 1,
+    });
+    const { outcomes } = fleet.result();
+    expect(outcomes.map(({ outcome }) => outcome)).toEqual([
+      'exposed',
+      'no-capture-kernel',
+      'unprotected',
+      'unknown',
+      'ready',
+    ]);
+    const listed = (data: FleetData) => data.outcomes.flatMap(({ listed: all }) => all);
+    expect(listed(fleet.result())[0]?.functions.map(({ why }) => why)).toEqual([
+      'does not answer (all-ones)',
+    ]);
+    const exposed = report([
+      named('b', (one) => {
+        endpoint(one).policy.action = 'exempt';
+        unread(one);
+      }),
+    ]);
+    expect(listed(exposed)[0]?.functions.map(({ why }) => why)).toEqual([
+      expect.stringContaining('leaves it alone'),
+    ]);
+    const nothing = report([named('c', (one) => (one.machine.captureKernelLoaded = false))]);
+    expect(listed(nothing)[0]?.functions).toEqual([]);
+    expect(fleetHtml(nothing, lookupNames(new Uint8Array(0), []))).toContain(
+      '<td data-label="in the way">after a panic nothing would start</td>',
+    );
+  });
+
+  it('calls a machine without a name by its place', () => {
+    for (const hostname of ['', '  ']) {
+      expect(new Fleet(CRASH).add(JSON.stringify(named(hostname)), 'x', 'web01')?.machine).toBe('web01');
+    }
+  });
+
   it('tells what a jump would meet', () => {
     const outcomeOf = (change: (one: LooseAudit) => void, options = CRASH) => {
       const fleet = new Fleet(options);

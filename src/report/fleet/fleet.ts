@@ -45,6 +45,7 @@ export interface MachineRow {
   readonly captureKernel: string;
   readonly policy: string;
   readonly problem: string;
+  readonly unread: number | null;
 }
 
 /**
@@ -96,15 +97,16 @@ export class Fleet {
         this.#otherPath++;
         return null;
       }
-      return this.#take(audit, shortName(place), shortName(audit.hostname ?? name));
+      return this.#take(audit, shortName(place), shortName(audit.hostname?.trim() || name));
     } catch (error) {
       if (!(error instanceof ShootdownError)) throw error;
       const { message } = error;
       const problem = message.startsWith(`${place}: `) ? message.slice(place.length + 2) : message;
       // The place says which line it is.
+      const said = text.includes('\n') ? problem : problem.replace(ONLY_LINE, 'not JSON: column');
       return this.reject(
         place,
-        text.includes('\n') ? problem : problem.replace(ONLY_LINE, 'not JSON: column'),
+        NOT_INDENTED.test(text) ? `${said} (its lines are not indented: ${ONE_LINE})` : said,
       );
     }
   }
@@ -181,6 +183,7 @@ export class Fleet {
       captureKernel,
       policy,
       problem: '',
+      unread: assessment.unread.length,
     };
   }
 
@@ -243,6 +246,9 @@ function countFindings({ findings }: FleetAudit): Record<Severity, number> {
 }
 
 const PROBLEM_MAX = 300;
+/** How an audit begins whose inner lines the splitter takes for others. */
+const NOT_INDENTED = /^\{\s*\n"/;
+const ONE_LINE = 'jq -c . makes one line of an audit';
 const ONLY_LINE = /^not JSON: line 1, column/;
 
 function shortProblem(problem: string): string {
@@ -271,5 +277,6 @@ function brokenRow({ place, problem }: { readonly place: string; readonly proble
     captureKernel: '',
     policy: '',
     problem,
+    unread: null,
   };
 }

@@ -10,8 +10,8 @@ type Listed = FleetData['outcomes'][number]['listed'][number];
 
 interface Entry {
   readonly machine: string;
-  readonly exposed: number;
-  readonly curable: number;
+  /** Functions that the outcome is about. */
+  readonly named: number;
   /** Made once the machine is among the first. */
   listed: Listed | null;
 }
@@ -32,15 +32,10 @@ export class OutcomeLists {
     readonly audit: FleetAudit;
     readonly assessment: Assessment;
   }): void {
-    const { outcome, exposed, curable } = one.assessment;
+    const { outcome, named } = one.assessment;
     this.#counts.set(outcome, (this.#counts.get(outcome) ?? 0) + 1);
     const list = this.#worst.get(outcome);
-    const entry: Entry = {
-      machine: one.machine,
-      exposed: exposed.length,
-      curable: curable.length,
-      listed: null,
-    };
+    const entry: Entry = { machine: one.machine, named: named.length, listed: null };
     if (outcome === 'ready' || !list?.wants(entry)) return;
     entry.listed = listed(one);
     list.add(entry);
@@ -56,39 +51,32 @@ export class OutcomeLists {
 }
 
 function compareEntries(a: Entry, b: Entry): number {
-  return b.exposed - a.exposed || b.curable - a.curable || compareText(a.machine, b.machine);
+  return b.named - a.named || compareText(a.machine, b.machine);
 }
 
 function listed({
   machine,
   place,
   audit: { functions },
-  assessment: { exposed, curable, unread },
+  assessment: { named },
 }: {
   readonly machine: string;
   readonly place: string;
   readonly audit: FleetAudit;
   readonly assessment: Assessment;
 }): Listed {
-  const named = exposed.map(({ index, why }) => ({ fn: functions[index] as FleetFunction, why }));
-  for (const index of curable) {
-    const fn = functions[index] as FleetFunction;
-    named.push({ fn, why: `rule ${fn.rule} would ${fn.action} it` });
-  }
-  if (named.length === 0 && unread > 0) {
-    for (const fn of functions) {
-      if (fn.presence === 'all-ones' || fn.presence === 'unreadable') named.push({ fn, why: fn.presence });
-    }
-  }
   return {
     machine,
     place,
-    functions: named.slice(0, DIFFERENCES_MAX).map(({ fn, why }) => ({
-      slot: fn.slot as Slot,
-      ...kindOf(fn),
-      driver: fn.driver === undefined || fn.driver === null ? null : shortName(fn.driver),
-      why: shortName(why),
-    })),
+    functions: named.slice(0, DIFFERENCES_MAX).map(({ index, why }) => {
+      const fn = functions[index] as FleetFunction;
+      return {
+        slot: fn.slot as Slot,
+        ...kindOf(fn),
+        driver: fn.driver === undefined || fn.driver === null ? null : shortName(fn.driver),
+        why: shortName(why),
+      };
+    }),
     more: Math.max(0, named.length - DIFFERENCES_MAX),
   };
 }

@@ -2,54 +2,91 @@ import { hex } from '../../pci/slot.js';
 import type { FleetAudit, FleetFunction } from './read-audit.js';
 import { NO_SLOT } from './slot-key.js';
 
-/**
- * What a jump would meet on a machine, the gravest first:
- * - `exposed`: a function is live that nothing stops: the policy leaves it alone, it is out of reach, or a gated
- *   bridge is above it
- * - `unprotected`: functions are live that the policy would stop, and nothing shows that anything does
- * - `no-capture-kernel`: after a panic nothing would start
- * - `unknown`: functions could not be read
- * - `ready`: none of these
- */
-export const OUTCOMES = ['exposed', 'unprotected', 'no-capture-kernel', 'unknown', 'ready'] as const;
-export type Outcome = (typeof OUTCOMES)[number];
+/** A function, by its index, and what is wrong with it. */
+export interface Named {
+  readonly index: number;
+  readonly why: string;
+}
 
-export const OUTCOME_MEANINGS: Readonly<Record<Outcome, string>> = {
-  exposed: 'something is live that nothing stops',
-  unprotected: 'something is live that the policy would stop, and nothing shows that anything does',
-  'no-capture-kernel': 'after a panic nothing would start',
-  unknown: 'functions could not be read',
-  ready: 'nothing is left running, as far as can be seen',
-};
+interface Seen {
+  /** Functions that nothing stops: the policy leaves them alone, they are out of reach, or a gated bridge is above. */
+  readonly exposed: readonly Named[];
+  /** Live functions that the policy would stop, unless a protected capture kernel does. */
+  readonly curable: readonly Named[];
+  readonly unread: readonly Named[];
+  /** A crash would start nothing. */
+  readonly nothingStarts: boolean;
+}
 
-export interface Assessment {
+/** What a jump would meet on a machine: the first of these that holds, the gravest first, and the functions in it. */
+const TABLE = [
+  {
+    outcome: 'exposed',
+    meaning: 'something is live that nothing stops',
+    holds: ({ exposed }: Seen) => exposed.length > 0,
+    named: ({ exposed }: Seen) => exposed,
+  },
+  {
+    outcome: 'no-capture-kernel',
+    meaning: 'after a panic nothing would start',
+    holds: ({ nothingStarts }: Seen) => nothingStarts,
+    named: () => [],
+  },
+  {
+    outcome: 'unprotected',
+    meaning: 'something is live that the policy would stop, and nothing shows that anything does',
+    holds: ({ curable }: Seen) => curable.length > 0,
+    named: ({ curable }: Seen) => curable,
+  },
+  {
+    outcome: 'unknown',
+    meaning: 'functions could not be read',
+    holds: ({ unread }: Seen) => unread.length > 0,
+    named: ({ unread }: Seen) => unread,
+  },
+  {
+    outcome: 'ready',
+    meaning: 'nothing is left running, as far as can be seen',
+    holds: () => true,
+    named: () => [],
+  },
+] as const;
+
+export type Outcome = (typeof TABLE)[number]['outcome'];
+/** The gravest first. */
+export const OUTCOMES: readonly Outcome[] = TABLE.map(({ outcome }) => outcome);
+
+export const OUTCOME_MEANINGS = Object.fromEntries(
+  TABLE.map(({ outcome, meaning }) => [outcome, meaning]),
+) as Readonly<Record<Outcome, string>>;
+
+export interface Assessment extends Seen {
   readonly outcome: Outcome;
   readonly live: number;
-  /** Indices of functions that nothing stops, and why. */
-  readonly exposed: readonly { readonly index: number; readonly why: string }[];
-  /** Of functions that the policy would stop. */
-  readonly curable: readonly number[];
-  readonly unread: number;
+  /** The functions that the outcome is about. */
+  readonly named: readonly Named[];
 }
 
 const LEFT: readonly string[] = ['exempt', 'preserve'];
 
 /** Pure. What the audit's own findings hold for harmless (a display, a chipset's function) counts as that. */
 export function assess(audit: FleetAudit, byKey: ReadonlyMap<number, number>): Assessment {
-  const { functions, path, lockdown } = audit;
+  const { functions, path, lockdown, captureLoaded, captureProtected } = audit;
   const warned = new Set<number>();
-  const exposed: { index: number; why: string }[] = [];
+  const exposed: Named[] = [];
   for (const { id, key, severity } of audit.findings) {
     const index = byKey.get(key);
     if (key === NO_SLOT || index === undefined || severity === 'info') continue;
     warned.add(index);
     if (id === 'SD009') exposed.push({ index, why: 'gated above a live function' });
   }
-  const curable: number[] = [];
+  const curable: Named[] = [];
+  const unread: Named[] = [];
+  const stopped = path === 'crash' && captureProtected === true;
   let live = 0;
-  let unread = 0;
   for (const [index, fn] of functions.entries()) {
-    if (fn.presence === 'all-ones' || fn.presence === 'unreadable') unread++;
+    if (fn.presence === 'all-ones') unread.push({ index, why: 'does not answer (all-ones)' });
+    if (fn.presence === 'unreadable') unread.push({ index, why: 'could not be read' });
     if (fn.verdict !== 'live' || fn.secondary !== null) continue;
     live++;
     const left = LEFT.includes(fn.action);
@@ -57,15 +94,15 @@ export function assess(audit: FleetAudit, byKey: ReadonlyMap<number, number>): A
       ? warned.has(index) && `rule ${fn.rule} leaves it alone`
       : outOfReach(fn, path, lockdown, warned.has(index));
     if (why) exposed.push({ index, why });
-    else if (!left && warned.has(index)) curable.push(index);
+    else if (!left && !stopped && warned.has(index)) {
+      curable.push({ index, why: `rule ${fn.rule} would ${fn.action} it` });
+    }
   }
-  return {
-    outcome: outcomeOf(audit, exposed.length, curable.length, unread),
-    live,
-    exposed,
-    curable,
-    unread,
-  };
+  const nothingStarts = path === 'crash' && captureLoaded === false;
+  const seen: Seen = { exposed, curable, unread, nothingStarts };
+  // The last one always holds.
+  const row = TABLE.find(({ holds }) => holds(seen)) as (typeof TABLE)[number];
+  return { ...seen, outcome: row.outcome, live, named: row.named(seen) };
 }
 
 function outOfReach(
@@ -81,16 +118,4 @@ function outOfReach(
   }
   const locked = lockdown === 'integrity' || lockdown === 'confidentiality';
   return warned && locked && `lockdown (${lockdown}) refuses to gate it`;
-}
-
-function outcomeOf(
-  { path, captureLoaded, captureProtected }: FleetAudit,
-  exposed: number,
-  curable: number,
-  unread: number,
-): Outcome {
-  if (exposed > 0) return 'exposed';
-  if (path === 'crash' && captureLoaded === false) return 'no-capture-kernel';
-  if (curable > 0 && !(path === 'crash' && captureProtected)) return 'unprotected';
-  return unread > 0 ? 'unknown' : 'ready';
 }

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type FleetRecord, RecordSplitter } from './records.js';
+import { FileSplitter, type FleetRecord, RecordSplitter } from './records.js';
 
 function split(bytes: Uint8Array, cuts: readonly number[] = [], max?: number): FleetRecord[] {
   const splitter = new RecordSplitter(max);
@@ -68,6 +68,24 @@ describe('records', () => {
       '2: too long',
       '3: {"c":1}',
     ]);
+  });
+
+  it('of a file that should hold one are that one, however it is indented', () => {
+    const value = { a: { b: 1 }, c: [{ d: 2 }, { e: 3 }], f: [] };
+    const whole = (text: string) => {
+      const splitter = new FileSplitter();
+      return [...splitter.push(Buffer.from(text)), ...splitter.end()].map((one) => one.text);
+    };
+    const flat = JSON.stringify(value, null, 1).replace(/^ +/gm, '');
+    expect(texts(flat).length).toBeGreaterThan(3);
+    expect(whole(flat)).toEqual([flat]);
+    expect(whole(`${flat}\n`)).toEqual([`${flat}\n`]);
+    const pretty = JSON.stringify(value, null, 2);
+    expect(whole(pretty)).toEqual([pretty]);
+    expect(whole(`${pretty}\n{"b":2}\n{"c":3}`)).toEqual([pretty, '{"b":2}', '{"c":3}']);
+    expect(whole('{"cut":\n{"b":2}\n')).toEqual(['{"cut":', '{"b":2}']);
+    const broken = new FileSplitter();
+    expect([...broken.push(Buffer.from('{"cut":\n{"b":2}\n{"c":')), ...broken.broken()]).toHaveLength(2);
   });
 
   it('do not depend on how the bytes come', () => {

@@ -107,6 +107,58 @@ export class RecordSplitter {
   }
 }
 
+/**
+ * The same for a file that should hold one audit: JSON comes apart above if its inner lines are not indented, and is
+ * taken whole here.
+ */
+export class FileSplitter {
+  readonly #splitter = new RecordSplitter();
+  /** What came so far, until the first of many records turns out to be JSON by itself. */
+  #held: { readonly chunks: Uint8Array[]; readonly records: FleetRecord[]; bytes: number } | null = {
+    chunks: [],
+    records: [],
+    bytes: 0,
+  };
+
+  *push(chunk: Uint8Array): Generator<FleetRecord, void, void> {
+    const held = this.#held;
+    if (!held) return yield* this.#splitter.push(chunk);
+    const before = held.records.length;
+    held.chunks.push(chunk);
+    held.bytes += chunk.length;
+    held.records.push(...this.#splitter.push(chunk));
+    const [first, second] = held.records;
+    const parted = before < 2 && second !== undefined && isJson(first?.text ?? '');
+    if (parted || held.bytes > RECORD_BYTES_MAX) yield* this.broken();
+  }
+
+  *end(): Generator<FleetRecord, void, void> {
+    const held = this.#held;
+    const rest = [...this.#splitter.end()];
+    if (held && held.records.length + rest.length > 1) {
+      const text = Buffer.concat(held.chunks).toString('utf8');
+      if (isJson(text)) return yield { line: 1, text };
+    }
+    yield* [...(held?.records ?? []), ...rest];
+  }
+
+  /** The records that are complete where the input breaks off. */
+  *broken(): Generator<FleetRecord, void, void> {
+    const held = this.#held;
+    this.#held = null;
+    if (held) yield* held.records;
+  }
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 function textOf(lines: readonly Buffer[]): string {
   const [only] = lines;
   if (lines.length === 1 && only) return only.toString('utf8');

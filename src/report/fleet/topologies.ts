@@ -17,7 +17,7 @@ export interface FunctionState {
 export const STATE_WORDS = ['verdict', 'driver', 'policy', 'presence'] as const;
 
 /** What may differ in machines whose functions are the same. */
-export interface Traits {
+interface Traits {
   readonly kernel: string | null;
   readonly lockdown: string;
   readonly policy: string;

@@ -1,6 +1,7 @@
 import type { NamedIds, PciNames } from '../../pci/pci-ids.js';
 import type { FleetData } from './fleet-data.js';
 import type { FunctionKind } from './kind.js';
+import { OUTCOME_MEANINGS, type Outcome } from './outcome.js';
 
 // What the text and the page say in the same words.
 
@@ -12,7 +13,8 @@ export function headline({ machines, outcomes, for: path }: FleetData): string {
   const rest = machines.read - ready;
   if (rest === 0)
     return `${counted(machines.read, 'machine')} looked at: nothing stands in the way of ${JUMPS[path]}.`;
-  return `${number(rest)} of ${counted(machines.read, 'machine')} may not get through ${JUMPS[path]} as they are.`;
+  const they = rest === 1 ? 'it is' : 'they are';
+  return `${number(rest)} of ${counted(machines.read, 'machine')} may not get through ${JUMPS[path]} as ${they}.`;
 }
 
 /** How much was read, and how much not. */
@@ -63,10 +65,19 @@ export function namedIn(data: FleetData): NamedIds[] {
   return kinds.map(idsOf);
 }
 
+type Fix = FleetData['fixes'][number];
+
+/** What else findings of a kind advise, and how many of them. */
+export function otherAdvice({ otherAdvice, moreAdvice }: Fix): string[] {
+  const said = otherAdvice.map(({ advice, findings }) => `For ${number(findings)} of them: ${advice}`);
+  return moreAdvice > 0 ? [...said, `And ${number(moreAdvice)} more.`] : said;
+}
+
 type Risk = FleetData['outcomes'][number]['listed'][number];
 
-/** What is live on a machine, and why nothing stops it. */
-export function riskText({ functions, more }: Risk, shown = 1): string {
+/** What stands in a machine's way, by its outcome. */
+export function riskText(outcome: Outcome, { functions, more }: Risk, shown = 1): string {
+  if (functions.length === 0) return OUTCOME_MEANINGS[outcome];
   const named = functions
     .slice(0, shown)
     .map(

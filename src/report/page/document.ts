@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { ShootdownError } from '../../pci/error.js';
 
-export interface DocumentParts {
+interface DocumentParts {
   /** Text, not markup. */
   readonly title: string;
   readonly style: string;

@@ -18,7 +18,7 @@ export function Filter({ model: { functions } }: { readonly model: PageModel }) 
           />
         </label>
         <Choice name="verdict" label="Verdict" values={choices(({ verdict }) => verdict)} />
-        <Choice name="severity" label="Finding" values={choices(({ severity }) => severity)} />
+        <Choice name="severity" label="Severity" values={choices(({ severity }) => severity)} />
         <Choice name="driver" label="Driver" values={choices(({ driver }) => driver)} />
         <Choice name="action" label="Policy" values={choices(({ action }) => action)} />
         {functions.some(({ iommu }) => iommu.group != null) ? (
@@ -36,7 +36,7 @@ export function Filter({ model: { functions } }: { readonly model: PageModel }) 
           </button>{' '}
           <button type="reset">Reset</button>
         </p>
-        <output id="matches" aria-live="polite" />
+        <output id="found" aria-live="polite" />
       </form>
     </search>
   );

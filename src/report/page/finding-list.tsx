@@ -1,10 +1,10 @@
 import { SlotLink } from './slots.js';
-import type { FindingGroup } from './view.js';
+import type { FindingView } from './view.js';
 
 const CASES_MAX = 5;
 
 /** Findings with what they mean, where they were seen, and what to do. */
-export function Findings({ groups }: { readonly groups: readonly FindingGroup[] }) {
+export function Findings({ groups }: { readonly groups: readonly FindingView[] }) {
   return (
     <section id="findings" aria-labelledby="findings-h">
       <h2 id="findings-h">Findings</h2>
@@ -13,7 +13,7 @@ export function Findings({ groups }: { readonly groups: readonly FindingGroup[] 
   );
 }
 
-function Group({ group }: { readonly group: FindingGroup }) {
+function Group({ group }: { readonly group: FindingView }) {
   const { id, severity, title, meaning, advice, cases, hazards } = group;
   return (
     <details class={`finding ${severity}`} id={`${id}-${severity}`} open={severity === 'error'}>
@@ -25,9 +25,12 @@ function Group({ group }: { readonly group: FindingGroup }) {
         <p>
           <Words text={meaning} />
         </p>
-        <p class="advice">
-          <b>What to do.</b> <Words text={advice} />
-        </p>
+        {advice.map(({ places, text }) => (
+          <p class="advice">
+            <b>What to do{places === '' ? '.' : ':'}</b> {places === '' ? null : <>{places}. </>}
+            <Words text={text} />
+          </p>
+        ))}
         <Cases cases={cases} />
         {hazards.length > 0 ? (
           <ul class="hazards">
@@ -43,14 +46,14 @@ function Group({ group }: { readonly group: FindingGroup }) {
   );
 }
 
-function where(cases: FindingGroup['cases']): string {
+function where(cases: FindingView['cases']): string {
   const { length } = cases;
   if (cases[0]?.slot == null) return 'the machine';
   return length === 1 ? cases[0].slot : `${length} functions`;
 }
 
-function Cases({ cases }: Pick<FindingGroup, 'cases'>) {
-  const list = (some: FindingGroup['cases']) => (
+function Cases({ cases }: Pick<FindingView, 'cases'>) {
+  const list = (some: FindingView['cases']) => (
     <ul class="cases">
       {some.map(({ slot, evidence }) => (
         <li>

@@ -10,7 +10,7 @@ import { evidenceOf } from './evidence.js';
 import { shown } from './text.js';
 import type { FunctionView, IommuGroupView } from './view.js';
 
-export interface FunctionSources {
+interface FunctionSources {
   readonly audit: Audit;
   readonly topology: Topology;
   readonly plan: Plan;

@@ -15,7 +15,7 @@ import { makePlan } from '../../quiesce/plan.js';
 import type { Policy } from '../../quiesce/policy.js';
 import { createMachine } from '../../sim/index.js';
 import { auditJson } from '../audit-json.js';
-import { headline } from '../audit-text.js';
+import { auditText, headline } from '../audit-text.js';
 import { foldedTree, type PictureNode, rows } from './fold.js';
 import { layoutOf } from './layout.js';
 import { type PageModel, type PageSources, pageModel } from './model.js';
@@ -85,6 +85,62 @@ describe('the model of a page', () => {
       term: 'PCI_COMMAND',
       value: '0406  I/O- Mem+ BusMaster+ DisINTx+',
     });
+  });
+
+  it('gives each advice with the functions that it is for, as the text does', async () => {
+    const nic = (driver: string | null, classCode = 0x020000) => ({
+      ...{ classCode, command: 6 },
+      facts: { driver },
+    });
+    const machine = await scan(
+      memoryHost({
+        '00:02.0': nic('ntb_hw_intel', 0x068000),
+        '00:03.0': nic('e1000e'),
+        '00:04.0': nic('nvme'),
+      }),
+    );
+    const sources = sourcesOf(machine);
+    const [group] = pageModel(sources).findings;
+    expect(group?.advice).toEqual([
+      {
+        places: '0000:00:02.0',
+        text: 'Rule other-bridge leaves it alone: change the policy to gate it.',
+      },
+      { places: '0000:00:03.0, 0000:00:04.0', text: expect.stringMatching(/^Wrap the capture kernel/) },
+    ]);
+    const same = (text: string) => text;
+    const style = { width: 200, bold: same, dim: same, red: same, yellow: same, green: same };
+    const text = auditText(sources.audit, { names: NAMES, style });
+    expect(text).toContain('→ 0000:00:02.0: Rule other-bridge leaves it alone');
+    expect(text).toContain('→ 0000:00:03.0, 0000:00:04.0: Wrap the capture kernel');
+    const html = reportHtml(pageModel(sources)).replace(/<[^>]*>/g, '');
+    expect(html).toContain('What to do: 0000:00:02.0. Rule other-bridge');
+    expect(html).toContain('What to do: 0000:00:03.0, 0000:00:04.0. Wrap the capture kernel');
+    const one = await scan(memoryHost({ '00:03.0': nic('e1000e') }));
+    expect(pageModel(sourcesOf(one)).findings[0]?.advice).toEqual([
+      { places: '', text: expect.stringMatching(/^Wrap/) },
+    ]);
+  });
+
+  it('of an audit in a file has what was pending, with Express and without', async () => {
+    const af = { kind: 'af', hasPending: true, transactionsPending: true } as const;
+    const express = (transactionsPending: boolean) => ({ kind: 'express', transactionsPending }) as const;
+    const machine = await scan(
+      memoryHost({
+        '00:02.0': { command: 6, capabilities: [af] },
+        '00:03.0': { command: 6, capabilities: [express(true)] },
+        '00:04.0': { command: 6, capabilities: [express(false)] },
+        '00:05.0': { command: 6 },
+      }),
+    );
+    const sources = sourcesOf(machine);
+    const text = JSON.stringify(auditJson(sources.audit));
+    const again = sourcesOf(machineFromAudit(text, 'test'));
+    const filed = pageModel({ ...again, audit: asSaid(again.audit, parseAudit(text, 'test')) });
+    const pending = (model: PageModel) =>
+      model.functions.map(({ evidence }) => evidence.find(({ term }) => term === 'Pending')?.value);
+    expect(pending(filed)).toEqual(['transactions pending', 'transactions pending', 'none', undefined]);
+    expect(pending(filed)).toEqual(pending(pageModel(sources)));
   });
 
   it('puts alike siblings together, and tells who shares an IOMMU group', async () => {

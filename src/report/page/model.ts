@@ -6,12 +6,12 @@ import type { JumpPath } from '../../quiesce/findings.js';
 import type { Plan } from '../../quiesce/plan-data.js';
 import { breakdown, headline } from '../audit-text.js';
 import type { JumpStory } from '../timeline/story.js';
-import { findingGroups } from './findings.js';
+import { findingViews } from './findings.js';
 import { functionViews, sharedGroups } from './functions.js';
 import { planView } from './plan.js';
 import { shown } from './text.js';
 import { treeOf } from './tree.js';
-import type { Fact, FindingGroup, FunctionView, IommuGroupView, PlanView, TreeNode } from './view.js';
+import type { Fact, FindingView, FunctionView, IommuGroupView, PlanView, TreeNode } from './view.js';
 
 export interface PageSources {
   readonly audit: Audit;
@@ -34,7 +34,7 @@ export interface PageModel {
   readonly headline: string;
   readonly breakdown: string;
   readonly facts: readonly Fact[];
-  readonly findings: readonly FindingGroup[];
+  readonly findings: readonly FindingView[];
   readonly iommu: boolean | undefined;
   readonly functions: readonly FunctionView[];
   readonly tree: readonly TreeNode[];
@@ -55,7 +55,7 @@ export function pageModel(sources: PageSources): PageModel {
     headline: shown(headline(audit)),
     breakdown: shown(breakdown(audit)),
     facts: machineLines(audit.machineFacts),
-    findings: findingGroups(audit.findings),
+    findings: findingViews(audit.findings),
     iommu: audit.machineFacts.iommu,
     functions: [...views.values()],
     tree: treeOf(topology, views),

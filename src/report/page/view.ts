@@ -44,7 +44,7 @@ export interface FunctionView {
   readonly physfn: string | null;
 }
 
-export interface FunctionFinding {
+interface FunctionFinding {
   readonly id: string;
   readonly severity: Severity;
   readonly evidence: string;
@@ -70,12 +70,13 @@ export type TreeNode =
   /** Siblings with nothing below them that differ in nothing but slot, steps and IOMMU group. */
   | { readonly kind: 'alike'; readonly views: readonly FunctionView[] };
 
-export interface FindingGroup {
+export interface FindingView {
   readonly id: string;
   readonly severity: Severity;
   readonly title: string;
   readonly meaning: string;
-  readonly advice: string;
+  /** What to do, and where if that is not the same for all of them, else empty. */
+  readonly advice: readonly { readonly places: string; readonly text: string }[];
   readonly cases: readonly { readonly slot: string | null; readonly evidence: string }[];
   readonly hazards: readonly { readonly id: string; readonly title: string; readonly source: string }[];
 }

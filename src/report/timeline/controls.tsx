@@ -1,7 +1,7 @@
 import type { JumpStory, Span } from './story.js';
 import type { Play } from './use-play.js';
 
-export interface ControlsProps {
+interface ControlsProps {
   readonly index: number;
   readonly at: number;
   readonly steps: number;

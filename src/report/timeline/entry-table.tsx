@@ -1,7 +1,7 @@
 import { Glyph } from './legend.js';
 import { type JumpStory, MARK_KINDS, type MarkKind, msText, type StoryEntry, shortSlot } from './story.js';
 
-export interface EntryTableProps {
+interface EntryTableProps {
   readonly story: JumpStory;
   readonly caption: string;
   /** The row that is looked at, or empty. */
@@ -13,7 +13,7 @@ export interface EntryTableProps {
 /** What happened, in order: all that a picture says, as text. */
 export function EntryTable({ story, caption, only, now, goTo }: EntryTableProps) {
   const entries = only === '' ? story.entries : story.entries.filter((entry) => about(entry, only));
-  const last = now === undefined ? -1 : entries.findLastIndex(({ ms }) => ms <= now + HALF_MS);
+  const last = now === undefined ? -1 : entries.findLastIndex(({ ms }) => ms <= now);
   return (
     <table class="tl-list">
       <caption>{caption}</caption>
@@ -54,9 +54,6 @@ export function EntryTable({ story, caption, only, now, goTo }: EntryTableProps)
     </table>
   );
 }
-
-/** Less than the resolution of the times, and more than what the slider's steps lose. */
-const HALF_MS = 0.05;
 
 function rowClass(kind: StoryEntry['kind'], at: number, last: number, live: boolean): string {
   const when = !live ? '' : at > last ? ' tl-yet' : at === last ? ' tl-last' : '';

@@ -51,7 +51,7 @@ export function lanesOf(
 
 export const processorRow: Row = { id: 'cpu', kind: 'processor', label: 'processor', note: '', depth: 0 };
 
-export function memoryRow(region: string, label: string): Row {
+function memoryRow(region: string, label: string): Row {
   return { id: `memory:${region}`, kind: 'memory', label, note: '', depth: 0 };
 }
 

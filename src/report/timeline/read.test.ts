@@ -1,10 +1,12 @@
 import fc from 'fast-check';
 import { h } from 'preact';
 import { render } from 'preact-render-to-string';
+import * as v from 'valibot';
 import { describe, expect, it } from 'vitest';
 import { ShootdownError } from '../../pci/error.js';
 import { jumpSvg } from './jump-svg.js';
 import { readStories } from './read.js';
+import { RECORDED_JUMP } from './recorded.js';
 import { Jumps } from './section.js';
 import { ENTRIES_MAX, type JumpStory, LANES_MAX, MARKS_MAX } from './story.js';
 
@@ -115,6 +117,14 @@ describe('a jump from a file', () => {
     );
   });
 
+  it('has whole numbers that can be counted with', () => {
+    const { storms, dump } = RECORDED_JUMP.entries;
+    const lines = [16, -1, 0.5, 2 ** 53].map((line) => v.is(storms, [{ line, slots: [] }]));
+    expect(lines).toEqual([true, false, false, false]);
+    const pages = [0, 4096, 1e300].map((pages) => v.is(dump, { pages, problem: null, torn: [] }));
+    expect(pages).toEqual([true, true, false]);
+  });
+
   it('that is none is one clear line', () => {
     const bad = (text: string) => {
       try {
@@ -128,7 +138,8 @@ describe('a jump from a file', () => {
     expect(bad('')).toMatch(/^bad-input x.json: not JSON/);
     expect(bad('{"schema":"shootdown.sim-run/1","runs":[')).toMatch(/^bad-input x.json: not JSON: line 1/);
     expect(bad('[]')).toMatch(/^bad-input x.json: not a valid recorded jump/);
-    expect(bad('{"schema":"shootdown.audit/1"}')).toMatch(/its schema is none of shootdown\.sim-run\/1/);
+    expect(bad('{"schema":"shootdown.audit/1"}')).toMatch(/is an audit, .* takes it with --audit/);
+    expect(bad('{"schema":"shootdown.plan/1"}')).toMatch(/its schema is none of shootdown\.sim-run\/1/);
     expect(bad('{"schema":"__proto__"}')).toMatch(/its schema is none of/);
     expect(bad(json([]))).toMatch(/has no run/);
     expect(bad(json([{}]))).toMatch(/runs\.0\.scenario: is missing/);

@@ -42,6 +42,10 @@ const READERS: Readonly<Record<string, (json: string, name: string) => readonly 
 export function readStories(json: string, name: string): readonly JumpStory[] {
   const { schema } = parseJson(ANY, json, name, 'recorded jump');
   const read = READERS[schema];
+  if (/^shootdown\.audit\/\d+$/.test(schema)) {
+    const message = `${name}: is an audit, not a recorded jump: report html takes it with --audit`;
+    throw new ShootdownError('bad-input', message);
+  }
   if (!read || !Object.hasOwn(READERS, schema)) {
     const known = Object.keys(READERS).join(', ');
     throw new ShootdownError('bad-input', `${name}: is not a recorded jump: its schema is none of ${known}`);

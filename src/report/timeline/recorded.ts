@@ -11,8 +11,9 @@ export const slot = v.pipe(
   v.transform((given) => parseSlot(given) ?? given),
 );
 export const milliseconds = v.pipe(v.number(), v.finite(), v.minValue(-MS_MAX), v.maxValue(MS_MAX));
-export const count = v.pipe(v.number(), v.integer(), v.minValue(0));
-const registerValue = v.pipe(v.number(), v.integer(), v.minValue(0));
+export const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+/** Of a register, or a number of an interrupt line. */
+const registerValue = v.pipe(v.number(), v.safeInteger(), v.minValue(0), v.maxValue(0xffff_ffff));
 
 const page = v.object({
   address: v.pipe(v.string(), v.regex(/^[0-9a-f]{1,16}$/)),
@@ -59,7 +60,7 @@ export const RECORDED_JUMP = v.object({
   endMs: milliseconds,
   writers: v.array(v.object({ slot, writes: count, hit: v.array(text) })),
   corrupted: v.array(page),
-  storms: v.array(v.object({ line: v.number(), slots: v.array(text) })),
+  storms: v.array(v.object({ line: registerValue, slots: v.array(text) })),
   lost: v.array(v.object({ slot: text, driver: text, why: text })),
   faults: v.array(v.object({ slot: text, count })),
   wantedLost: v.array(by),

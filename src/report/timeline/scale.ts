@@ -1,7 +1,7 @@
 import { type ScaleLinear, scaleLinear } from 'd3-scale';
 import { type JumpStory, msText, type Span, type StoryStage } from './story.js';
 
-export type TimeScale = ScaleLinear<number, number>;
+type TimeScale = ScaleLinear<number, number>;
 
 export interface TimeAxis {
   /** From milliseconds to where it is in the picture. */

@@ -1,7 +1,7 @@
 import type { MarkKind } from './story.js';
 
 /** What one kind of event looks like: its form says what it is, its color only repeats that. */
-export interface Shape {
+interface Shape {
   /** Around 0, 0. */
   readonly path: string;
   /** Filled, or drawn with a line. */

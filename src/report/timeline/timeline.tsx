@@ -1,4 +1,4 @@
-import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { Controls } from './controls.js';
 import { EntryTable } from './entry-table.js';
 import { LEFT, pictureHeight, RIGHT } from './layout.js';
@@ -6,16 +6,16 @@ import { Legend } from './legend.js';
 import { NowPanel } from './now-panel.js';
 import { Picture } from './picture.js';
 import { alignRows } from './rows.js';
-import { timeAxis } from './scale.js';
+import { type TimeAxis, timeAxis } from './scale.js';
 import { type JumpStory, msText, type Span, stageAt } from './story.js';
 import { usePlay } from './use-play.js';
 import { hitWords, policyLabel } from './words.js';
 
 /** Of a picture, in its own units. */
-export const PICTURE_WIDTH = 960;
+const PICTURE_WIDTH = 960;
 const STEPS = 1000;
 
-export interface TimelineProps {
+interface TimelineProps {
   /** Of one machine, for instance under two policies; aligned at their jumps. */
   readonly stories: readonly JumpStory[];
   /** Which of the timelines of a page it is: for names within the page. */
@@ -31,29 +31,29 @@ export function Timeline({ stories, index }: TimelineProps) {
   const [live, setLive] = useState(false);
   const [zoom, setZoom] = useState<Span | undefined>(undefined);
   const [only, setOnly] = useState('');
-  const [at, setAt] = useState(0);
+  // In milliseconds: only the slider is rounded to its steps.
+  const [moment, goTo] = useState(0);
   const root = useRef<HTMLDivElement>(null);
   // What is there without a script is what the server wrote; what needs one comes after.
   useEffect(() => setLive(true), []);
   const axis = useMemo(() => timeAxis(rows, LEFT, PICTURE_WIDTH - RIGHT, zoom), [rows, zoom]);
   const shown = useMemo(() => (only === '' ? rows : rows.map((story) => onlyRow(story, only))), [rows, only]);
-  const now = axis.x.invert(LEFT + ((PICTURE_WIDTH - RIGHT - LEFT) * at) / STEPS);
-  const goTo = (ms: number) => {
-    const inside = zoom === undefined || (ms >= zoom.startMs && ms <= zoom.endMs);
-    const x = inside ? axis.x : timeAxis(rows, LEFT, PICTURE_WIDTH - RIGHT).x;
-    if (!inside) setZoom(undefined);
-    setAt(stepOf(x(ms)));
+  const now = within(moment, axis);
+  const at = stepOf(now, axis);
+  const setAt = useCallback(
+    (update: (at: number) => number) => goTo((ms) => momentOf(update(stepOf(within(ms, axis), axis)), axis)),
+    [axis],
+  );
+  const pick = (ms: number) => {
+    if (zoom && (ms < zoom.startMs || ms > zoom.endMs)) setZoom(undefined);
+    goTo(ms);
   };
   const zoomTo = (span: Span | undefined) => {
     setZoom(span);
-    const next = timeAxis(rows, LEFT, PICTURE_WIDTH - RIGHT, span);
-    setAt(stepOf(next.x(now)));
+    goTo(within(now, timeAxis(rows, LEFT, PICTURE_WIDTH - RIGHT, span)));
   };
   const play = usePlay({ at, setAt, steps: STEPS, enabled: live });
   useEffect(() => follow(root.current, axis.x(now)), [now, axis]);
-  useEffect(() => {
-    if (live) setAt(stepOf(axis.x(0)));
-  }, [live]);
   const said = rows.map((story) => `${policyLabel(story)}: ${stageAt(story, now)?.name ?? 'over'}`);
   const names = [...new Map(rows.flatMap(({ lanes }) => lanes.map((lane) => [lane.id, lane.label])))];
   return (
@@ -61,8 +61,9 @@ export function Timeline({ stories, index }: TimelineProps) {
       <Legend stories={rows} uneven={axis.uneven} />
       {live && (
         <Controls
-          {...{ at, setAt, play, zoom, zoomTo, only, setOnly, index }}
+          {...{ at, play, zoom, zoomTo, only, setOnly, index }}
           steps={STEPS}
+          setAt={(step) => goTo(momentOf(step, axis))}
           time={`${msText(now)} ms`}
           said={`${msText(now)} ms. ${said.join('; ')}`}
           stories={rows}
@@ -88,7 +89,7 @@ export function Timeline({ stories, index }: TimelineProps) {
                   story={shown[which] ?? story}
                   axis={axis}
                   width={PICTURE_WIDTH}
-                  {...(live ? { now, onPick: goTo } : {})}
+                  {...(live ? { now, onPick: pick } : {})}
                 />
               </svg>
             </section>
@@ -103,7 +104,7 @@ export function Timeline({ stories, index }: TimelineProps) {
             story={story}
             caption={`${policyLabel(story)}: what happened`}
             only={only}
-            {...(live ? { now, goTo } : {})}
+            {...(live ? { now, goTo: pick } : {})}
           />
         ))}
       </div>
@@ -118,8 +119,21 @@ export function Timeline({ stories, index }: TimelineProps) {
   );
 }
 
-function stepOf(x: number): number {
-  return Math.round((STEPS * (x - LEFT)) / (PICTURE_WIDTH - RIGHT - LEFT));
+const SLIDE = PICTURE_WIDTH - RIGHT - LEFT;
+
+/** The slider's step that is nearest to a moment. */
+function stepOf(ms: number, { x }: TimeAxis): number {
+  return Math.round((STEPS * (x(ms) - LEFT)) / SLIDE);
+}
+
+function momentOf(step: number, { x }: TimeAxis): number {
+  return x.invert(LEFT + (SLIDE * step) / STEPS);
+}
+
+/** A moment, or the end of the axis that is nearest to it. */
+function within(ms: number, { x }: TimeAxis): number {
+  const domain = x.domain();
+  return Math.min(domain.at(-1) ?? ms, Math.max(domain[0] ?? ms, ms));
 }
 
 /** Keeps the cursor in sight where the picture is wider than the page. */
