@@ -23,7 +23,7 @@ const HOOK_LOG = 'shootdown-hook.log';
 const CRASH_FOLDER = '/var/crash';
 const HOOK_BEGINS = /shootdown: after the jump: policy/;
 /** Of the capture kernel's: udev's own word, or systemd's of it, in bold and shortened. */
-const UDEV_BEGINS = /Starting (systemd-udevd )?version \d+|Starting (\x1b\[[\d;]*m)?systemd-udevd\.serv/;
+const UDEV_BEGINS = /Starting (systemd-udevd )?version \d+|Starting (\x1b\[[\d;]*m)?systemd-udevd\.se/;
 
 /** What the hook said, a line each, without the kernel's time. */
 export function hookLines({ console }: CrashSeen): readonly string[] {
