@@ -8,7 +8,8 @@ export class TrialRecord {
 
   /** A command as an administrator types it, and what of its output tells something. */
   ran(command: string, output: string): void {
-    this.#parts.push(`\`\`\`text\n$ ${command}\n${output.trimEnd()}\n\`\`\``);
+    const text = output.trimEnd().replaceAll(OWN_FOLDERS, '');
+    this.#parts.push(`\`\`\`text\n$ ${command}\n${text}\n\`\`\``);
   }
 
   said(text: string): void {
@@ -20,7 +21,11 @@ export class TrialRecord {
   }
 }
 
+/** Of the machine that the trial runs on. */
+const OWN_FOLDERS = /\/tmp\/shootdown-trial-\w+\/|\/run\/trial\/(home|controller)\//g;
 const BLOCK_MAX = 14;
+/** A diff is the longer one. */
+const DIFF_MAX = 40;
 
 /** Of a playbook's output: tasks that changed or failed something, with what they said, and the recap. */
 export function shortened(output: string, blockMax = BLOCK_MAX): string {
@@ -41,7 +46,7 @@ export function shortened(output: string, blockMax = BLOCK_MAX): string {
     if (/^(changed|fatal|failed|--- before)/.test(line)) {
       if (header !== undefined) kept.push('', header);
       header = undefined;
-      block = blockMax;
+      block = line.startsWith('---') ? DIFF_MAX : blockMax;
       // A result in full belongs to -v.
       kept.push(line);
     } else if (block > 0 && line.trim() !== '') {
