@@ -2,6 +2,7 @@ import { afterEach, expect, it } from 'vitest';
 import { savedFlights, writesSeen } from './flight.js';
 import type { SystemGuest } from './guest.js';
 import { expectBeforeUdev, expectDump, HOOK_DONE, hookLines, NIC, report } from './hook.js';
+import { overwriteInInitrd } from './initrd.js';
 import { SystemMachine } from './machine.js';
 import { SIGNING, signedImage } from './secureboot.js';
 import { crashKernelOf, doctorOf, PLAIN_KERNEL, problemsOf, wrappedKernel } from './shootdown.js';
@@ -59,6 +60,31 @@ it('Secure Boot: the signed wrapped kernel is loaded, no frame strays, dump and 
   if (record === undefined) throw new Error('no flight record was saved');
   expect(record).toMatchObject({ jump: 'crash', end: 'complete', observe: false });
   expect(writesSeen(`${theMachine().folder.path}/trace-1`, record)).toBe(true);
+});
+
+it('Secure Boot, with nothing to sign with any more: the plain kernel saves the dump, and doctor tells', async () => {
+  const guest = await start('secureboot-unsigned');
+  const release = (await guest.must('uname -r')).trim();
+  await guest.must(`shootdown install kdump --sign-key ${SIGNING.key} --sign-cert ${SIGNING.cert}`);
+  await guest.must(`rm -r ${wrappedKernel(release)} /root/signing
+systemctl restart kdump-tools`);
+  expect(await crashKernelOf(guest)).toBe(PLAIN_KERNEL);
+  const problems = problemsOf(await doctorOf(guest));
+  const seen = await guest.crash();
+  const { names } = await expectDump(theMachine(), seen);
+  report(`Secure Boot, nothing to sign with:\n${problems.join('\n')}\n`, seen, names);
+  expect(problems).toContainEqual(expect.stringMatching(/^problem kernel\.wrapped: .* is missing/));
+});
+
+it('Secure Boot, with a hook that fails: the dump is saved, and doctor tells', async () => {
+  const guest = await start('secureboot-failing');
+  await guest.must('shootdown install hook');
+  await overwriteInInitrd(guest, 'initramfs-tools', { 'usr/lib/shootdown/gate': 'exit 1\n' });
+  const problems = problemsOf(await doctorOf(guest));
+  const seen = await guest.crash();
+  const { names } = await expectDump(theMachine(), seen);
+  report(`Secure Boot, a hook that fails:\n${problems.join('\n')}\n`, seen, names);
+  expect(problems).toContainEqual(expect.stringMatching(/^(problem|warning) hook\.initramfs: /));
 });
 
 /** A guest whose firmware and kernel insist on signatures. */
