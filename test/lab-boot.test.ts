@@ -71,6 +71,9 @@ function anyMaster({ commands }: BootSeen): boolean {
   return Object.values(commands).some((command) => (command & regs.PCI_COMMAND_MASTER) !== 0);
 }
 
+const TAIL_KIB = 64;
+const kib = (line = '') => Number(/^MemTotal: +(\d+) kB$/.exec(line)?.[1]);
+
 describe.skipIf(!labWanted())('a wrapped kernel', () => {
   beforeAll(async () => {
     for (const series of Object.keys(ALWAYS)) {
@@ -96,7 +99,11 @@ describe.skipIf(!labWanted())('a wrapped kernel', () => {
           ]);
           // There is something that the stub would stop, and it is as it was.
           expect(plain.every(anyMaster)).toBe(true);
-          expect(wrapped).toEqual(plain.map((seen, at) => ({ ...seen, initSize: wrapped[at]?.initSize })));
+          const own = (at: number) => ({ initSize: wrapped[at]?.initSize, memTotal: wrapped[at]?.memTotal });
+          expect(wrapped).toEqual(plain.map((seen, at) => ({ ...seen, ...own(at) })));
+          // Two boots of one kernel can differ by a page; the tail of a wrapped one would be missed as a whole.
+          for (const [at, { memTotal }] of plain.entries())
+            expect(Math.abs(kib(memTotal) - kib(wrapped[at]?.memTotal))).toBeLessThan(TAIL_KIB);
           const loaders = [way.loader, ...('kexec' in way ? [KEXEC] : [])];
           expect(wrapped).toMatchObject(loaders.map((loader) => ({ loader, flight: null, progress: false })));
           // The kernel's own EFI stub leaves the field empty.
