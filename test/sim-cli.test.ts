@@ -191,7 +191,8 @@ describe('sim run --like', () => {
 
   it.each(['terminal', 'pipe'])('ends when it is interrupted while it reads a %s', async (kind) => {
     const args = [SHOOTDOWN, 'sim', 'run', '--like', '-'];
-    const command = `${process.execPath} ${args.join(' ')}`;
+    // Without exec, some shells stay between: they end by the signal whatever the command made of it.
+    const command = `exec ${process.execPath} ${args.join(' ')}`;
     const child =
       kind === 'pipe'
         ? spawn(process.execPath, args, { stdio: ['pipe', 'ignore', 'pipe'] })
