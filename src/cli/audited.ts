@@ -8,11 +8,12 @@ import { machineFromAudit } from '../quiesce/audit-machine.js';
 import type { JumpPath } from '../quiesce/findings.js';
 import type { Policy } from '../quiesce/policy.js';
 import { auditData } from '../report/audit-json.js';
+import { captureIsProtected } from '../system/protection.js';
 import type { HostOptions } from './hosts.js';
 import type { Io } from './io.js';
 import { machineText } from './machine-file.js';
-import { choice, readPolicy, withMachine, withPolicy } from './options.js';
-import { isHere, readSelected } from './selected.js';
+import { type CommonOptions, choice, readPolicy, withMachine, withPolicy } from './options.js';
+import { isHere, readSelected, type Selected } from './selected.js';
 
 export interface AuditedOptions extends HostOptions {
   readonly audit?: string;
@@ -39,11 +40,26 @@ export function withAudited(command: Command): Command {
     .addOption(choice('--for <path>', 'the jump that is meant (default: crash)', ['normal', 'crash']));
 }
 
+/** A machine as an audit needs it: all of it, and what waits for a crash of the one that this runs on. */
+export async function readToAudit(options: CommonOptions, io: Pick<Io, 'progress'>): Promise<Selected> {
+  const selected = await readSelected(options, io, (host, _, how) => scan(host, how));
+  return isHere(options) ? { ...selected, machine: await withProtection(selected.machine) } : selected;
+}
+
+/** What is in the kernel that waits for a crash is not to be seen in /sys. */
+async function withProtection(machine: Machine): Promise<Machine> {
+  const captureKernelProtected = machine.machineFacts.captureKernelLoaded
+    ? await captureIsProtected(machine)
+    : undefined;
+  if (captureKernelProtected === undefined) return machine;
+  return { ...machine, machineFacts: { ...machine.machineFacts, captureKernelProtected } };
+}
+
 /** The audit that the options name. An audit in a file keeps what it said: its jump, and its policy's decisions. */
 export async function readAudited(options: AuditedOptions, io: Io): Promise<Audited> {
   const { audit: path, for: jump = 'crash', policy: policyFile } = options;
   if (path === undefined) {
-    const { machine, policy } = await readSelected(options, io, (host, _, how) => scan(host, how));
+    const { machine, policy } = await readToAudit(options, io);
     return { audit: auditData(audit(machine, policy, jump)), machine, policy, here: isHere(options) };
   }
   checkAlone(options);

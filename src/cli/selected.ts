@@ -2,7 +2,6 @@ import type { Host } from '../host/port.js';
 import type { Machine, ScanOptions } from '../host/scan.js';
 import type { PciFunction } from '../pci/function.js';
 import type { Policy } from '../quiesce/policy.js';
-import { captureIsProtected } from '../system/protection.js';
 import { type HostOptions, openHost } from './hosts.js';
 import type { Io } from './io.js';
 import { type CommonOptions, checkSelects, readPolicy, selection } from './options.js';
@@ -27,7 +26,7 @@ export async function readSelected(
   try {
     const machine = await read(host, policy, { onProgress: io.progress('reading') });
     checkSelects(machine.topology, select);
-    return { machine: isHere(options) ? await withProtection(machine) : machine, policy, select };
+    return { machine, policy, select };
   } finally {
     await host.close();
   }
@@ -36,13 +35,4 @@ export async function readSelected(
 /** The machine that is named is the one that this runs on. */
 export function isHere({ file, host = 'sysfs' }: HostOptions): boolean {
   return file === undefined && host === 'sysfs';
-}
-
-/** What is in the kernel that waits for a crash is not to be seen in /sys. */
-async function withProtection(machine: Machine): Promise<Machine> {
-  const captureKernelProtected = machine.machineFacts.captureKernelLoaded
-    ? await captureIsProtected(machine)
-    : undefined;
-  if (captureKernelProtected === undefined) return machine;
-  return { ...machine, machineFacts: { ...machine.machineFacts, captureKernelProtected } };
 }

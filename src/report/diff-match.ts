@@ -1,5 +1,6 @@
 import { compareSlots, type Slot, slotKey, slotParts } from '../pci/slot.js';
 import type { AuditedFunctionData } from '../quiesce/audit-data.js';
+import { groupedBy } from './grouped-by.js';
 
 /** Which function of an older audit is which of a newer one. */
 export interface FunctionMatch {
@@ -70,25 +71,14 @@ const isBlind = ({ fn }: Node) => fn !== null && fn.vendor === 'ffff' && fn.devi
  * settle what is below them; the order is the same whichever side is which.
  */
 function matchUnique(before: readonly Node[], after: readonly Node[], key: (node: Node) => string): void {
-  const theirs = byKey(after, key);
-  const pairs = [...byKey(before, key)].flatMap(([of, nodes]) => {
+  const theirs = groupedBy(after, key);
+  const pairs = [...groupedBy(before, key)].flatMap(([of, nodes]) => {
     const [[one], [other]] = [nodes, theirs.get(of) ?? []];
     const alone = nodes.length === 1 && theirs.get(of)?.length === 1;
     return alone && one && other ? [{ of, one, other, depth: one.depth + other.depth }] : [];
   });
   pairs.sort((a, b) => a.depth - b.depth || (a.of < b.of ? -1 : 1));
   for (const { one, other } of pairs) if (!one.match && !other.match) matchDown(one, other);
-}
-
-function byKey(nodes: readonly Node[], key: (node: Node) => string): Map<string, Node[]> {
-  const found = new Map<string, Node[]>();
-  for (const node of nodes) {
-    const of = key(node);
-    const list = found.get(of);
-    if (list) list.push(node);
-    else found.set(of, [node]);
-  }
-  return found;
 }
 
 /** Matches two, and what is in the same positions below them. */

@@ -1,4 +1,5 @@
 import { type Finding, SEVERITIES } from '../quiesce/findings.js';
+import { groupedBy } from './grouped-by.js';
 
 /** What is looked at of a finding; its id may be one that this version does not know. */
 type Said = Pick<Finding, 'severity' | 'title' | 'advice' | 'slot'> & { readonly id: string };
@@ -22,16 +23,6 @@ export function findingGroups<F extends Said>(findings: readonly F[]): readonly 
       const advice = [...groupedBy(all, (one) => one.advice)].map(([text, of]) => ({ text, of }));
       return first ? [{ first, all, advice }] : [];
     });
-}
-
-function groupedBy<F>(all: readonly F[], keyOf: (one: F) => string): Map<string, F[]> {
-  const groups = new Map<string, F[]>();
-  for (const one of all) {
-    const group = groups.get(keyOf(one));
-    if (group) group.push(one);
-    else groups.set(keyOf(one), [one]);
-  }
-  return groups;
 }
 
 /** The slots of some findings, a few by name. */

@@ -7,6 +7,8 @@ const SSH_MAC = '52:54:00:5d:00:22';
 /** As QEMU's network expects it. */
 const SSH_ADDRESS = '10.0.2.15/24';
 
+const SSH_AND_PYTHON = ['openssh-server', 'python3.11-minimal', 'python3-minimal', 'python3', 'python3-apt'];
+
 const NETWORK = `[Match]
 MACAddress=${SSH_MAC}
 
@@ -21,7 +23,8 @@ export async function managedRecipe(): Promise<Recipe> {
   return {
     ...kdump,
     name: 'kdump-managed',
-    groups: [...kdump.groups, ['openssh-server', 'python3', 'python3-apt']],
+    // Python's packages have to be set up one before the next is unpacked.
+    groups: [...kdump.groups, ...SSH_AND_PYTHON.map((name) => [name])],
     files: { ...kdump.files, '/etc/systemd/network/ssh.network': NETWORK },
     firstBoot: `${kdump.firstBoot}systemctl mask systemd-networkd-wait-online.service
 systemctl enable systemd-networkd.service ssh.service

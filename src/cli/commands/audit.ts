@@ -1,15 +1,14 @@
 import { type Command, Option } from 'commander';
 import { namesFor } from '../../host/pci-ids-file.js';
-import { scan } from '../../host/scan.js';
 import type { PciFunction } from '../../pci/function.js';
 import { type Audit, audit } from '../../quiesce/audit.js';
 import { type JumpPath, SEVERITIES, type Severity } from '../../quiesce/findings.js';
 import { auditJson } from '../../report/audit-json.js';
 import { auditText } from '../../report/audit-text.js';
+import { readToAudit } from '../audited.js';
 import { EXIT, type ExitStatus } from '../exit.js';
 import type { Io, Run } from '../io.js';
 import { type CommonOptions, choice, jsonText, withHost, withPolicy } from '../options.js';
-import { readSelected } from '../selected.js';
 
 interface AuditOptions extends CommonOptions {
   readonly for: JumpPath;
@@ -35,7 +34,7 @@ export function auditCommand(program: Command, run: Run): void {
 }
 
 async function runAudit(options: AuditOptions, io: Io): Promise<ExitStatus> {
-  const { machine, policy, select } = await readSelected(options, io, (host, _, how) => scan(host, how));
+  const { machine, policy, select } = await readToAudit(options, io);
   const whole = audit(machine, policy, options.for);
   const audited: Audit = select ? only(whole, select) : whole;
   if (options.ndjson) {

@@ -6,6 +6,7 @@ import type { Audit, AuditedFunction } from '../../quiesce/audit.js';
 import { type Finding, SEVERITIES, type Severity } from '../../quiesce/findings.js';
 import type { Plan } from '../../quiesce/plan-data.js';
 import { isBridge } from '../../quiesce/verdict.js';
+import { groupedBy } from '../grouped-by.js';
 import { evidenceOf } from './evidence.js';
 import { shown } from './text.js';
 import type { FunctionView, IommuGroupView } from './view.js';
@@ -59,18 +60,6 @@ export function functionViews(sources: FunctionSources): ReadonlyMap<Slot, Funct
 
 function deviceName({ classCode, vendor, device }: PciFunction, names: PciNames): string {
   return [names.className(classCode), names.device(vendor, device)].filter((name) => name !== '').join(': ');
-}
-
-function groupedBy<T, K>(all: readonly T[], keyOf: (one: T) => K | null): Map<K, T[]> {
-  const map = new Map<K, T[]>();
-  for (const one of all) {
-    const key = keyOf(one);
-    if (key === null) continue;
-    const list = map.get(key);
-    if (list) list.push(one);
-    else map.set(key, [one]);
-  }
-  return map;
 }
 
 function gravest(findings: readonly Finding[]): Severity | null {
