@@ -26,7 +26,8 @@ export async function managedRecipe(): Promise<Recipe> {
     // Python's packages have to be set up one before the next is unpacked.
     groups: [...kdump.groups, ...SSH_AND_PYTHON.map((name) => [name])],
     files: { ...kdump.files, '/etc/systemd/network/ssh.network': NETWORK },
-    firstBoot: `${kdump.firstBoot}systemctl mask systemd-networkd-wait-online.service
+    firstBoot: `${kdump.firstBoot}
+systemctl mask systemd-networkd-wait-online.service
 systemctl enable systemd-networkd.service ssh.service
 `,
   };

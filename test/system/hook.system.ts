@@ -15,7 +15,7 @@ const TOOLS = ['initramfs-tools', 'dracut'] as const satisfies readonly Initramf
 const BROUGHT: Readonly<Record<InitramfsTool, RegExp>> = {
   'initramfs-tools': /shootdown|conf\/param\.conf/,
   dracut:
-    /shootdown|systemd-modules-load\.service\.d |usr\/bin\/(dd|od)|pre-udev\/00-gate-hook\.sh|usr\/lib\/dracut\/(build-parameter|modules)\.txt/,
+    /shootdown|systemd-modules-load\.service\.d |usr\/bin\/(dd|od)|pre-udev\/00-gate-hook\.sh|usr\/lib\/dracut\/modules\.txt/,
 };
 const UNTOUCHED: Readonly<Record<InitramfsTool, RegExp>> = {
   'initramfs-tools': /^\/var\/lib\/kdump\/vmlinuz$/,

@@ -26,8 +26,11 @@ rm -rf "$folder"`);
   return said.trim().split('\n');
 }
 
-/** The recipe gives this file its name only when the first kdump initramfs has been made. */
-const RENAMED = / \.\/conf\/conf\.d\/driver-policy/;
+/**
+ * What the recipe is to blame for: the first file gets its name only when the first kdump initramfs has been made, the
+ * other is the command line with which dracut was run.
+ */
+const OF_THE_RECIPE = / \.\/(conf\/conf\.d\/driver-policy|usr\/lib\/dracut\/build-parameter\.txt)/;
 
 /** What one of two initramfs has and the other has not. */
 export function initrdChanges(before: readonly string[], after: readonly string[]): readonly string[] {
@@ -35,7 +38,7 @@ export function initrdChanges(before: readonly string[], after: readonly string[
   return [
     ...before.filter((line) => !now.has(line)).map((line) => `- ${line}`),
     ...after.filter((line) => !old.has(line)).map((line) => `+ ${line}`),
-  ].filter((line) => !RENAMED.test(line));
+  ].filter((line) => !OF_THE_RECIPE.test(line));
 }
 
 /**

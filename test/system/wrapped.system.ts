@@ -4,7 +4,7 @@ import type { Disk } from './disk.js';
 import { nicInFlight, savedFlights, writesSeen } from './flight.js';
 import type { CrashSeen, SystemGuest } from './guest.js';
 import { guestImage } from './image.js';
-import { SystemMachine } from './machine.js';
+import { FILES_FOLDER, SystemMachine } from './machine.js';
 import { kdumpRecipe } from './recipe.js';
 import { type SavedDump, savedDumps } from './saved.js';
 import {
@@ -27,6 +27,16 @@ afterEach(() => machine?.close());
 
 /** The units that nothing waits for, too: one wraps again if the machine has changed. */
 const ALL_UP = 'systemctl is-system-running --wait >/dev/null || :';
+const UNIT_FOLDER = '/etc/systemd/system';
+const UNIT = 'shootdown-flight.service';
+/** The next version of our package, which brings another unit. */
+const NEXT_VERSION = `d=$(mktemp -d)
+dpkg-deb -R ${FILES_FOLDER}/shootdown_*.deb $d/p
+sed -i 's/^Version: .*/&+next/' $d/p/DEBIAN/control
+echo '# of the next version' >>$d/p/usr/share/shootdown/integrations/systemd/${UNIT}
+dpkg-deb -b $d/p $d/next.deb
+dpkg -i $d/next.deb 2>&1
+rm -r $d`;
 const FAILED_UNITS = 'systemctl --failed --no-legend --plain';
 
 it('installed, upgraded, crashed, removed: the dump is saved with its flight record, no frame strays, nothing is left', async () => {
@@ -40,6 +50,9 @@ it('installed, upgraded, crashed, removed: the dump is saved with its flight rec
   const first = await releaseOf(guest);
   await guest.must(INSTALL_PACKAGES);
   await guest.must('shootdown install kdump');
+  expect(await crashKernelOf(guest)).toBe(wrappedKernel(first));
+  console.error(await guest.must(NEXT_VERSION));
+  expect(await guest.must(`tail -1 ${UNIT_FOLDER}/${UNIT}`)).toContain('of the next version');
   expect(await crashKernelOf(guest)).toBe(wrappedKernel(first));
   await guest.must('dpkg -i /var/tmp/debs/linux-image*.deb');
   await guest.powerOff();
