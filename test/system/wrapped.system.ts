@@ -49,7 +49,7 @@ it('installed, upgraded, crashed, removed: the dump is saved with its flight rec
   let guest = await machine.boot({ files });
   const first = await releaseOf(guest);
   await guest.must(INSTALL_PACKAGES);
-  await guest.must('shootdown install kdump');
+  console.error(await guest.must('shootdown install kdump 2>&1'));
   expect(await crashKernelOf(guest)).toBe(wrappedKernel(first));
   console.error(await guest.must(NEXT_VERSION));
   expect(await guest.must(`tail -1 ${UNIT_FOLDER}/${UNIT}`)).toContain('of the next version');
