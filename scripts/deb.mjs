@@ -10,7 +10,6 @@ import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { bundle } from './bundle.mjs';
 import { runtimePackage } from './deb/runtime.mjs';
 import { shootdownPackage } from './deb/shootdown.mjs';
 import { writeDeb } from './deb/write.mjs';
@@ -26,6 +25,8 @@ const { values: options } = parseArgs({
 
 /** Writes all packages; returns their paths. */
 async function packages(folder) {
+  // Needs packages that install() may have to fetch first.
+  const { bundle } = await import('./bundle.mjs');
   await bundle();
   const wanted = [shootdownPackage()];
   if (!options['no-runtime']) wanted.push(runtimePackage());

@@ -32,6 +32,10 @@ export interface CommandEntry {
   readonly path: readonly string[];
   readonly usage: string;
   readonly description: string;
+  /** What --help says below the options, as one line: without what it says of the exit status. */
+  readonly more: string;
+  /** Empty where --help says nothing of it. */
+  readonly exitStatuses: readonly (readonly [status: number, meaning: string])[];
   readonly options: readonly OptionEntry[];
   readonly arguments: readonly ArgumentEntry[];
   readonly commands: readonly CommandEntry[];
@@ -57,14 +61,31 @@ export function commandTable(command: Command, above: readonly string[] = []): C
   const path = [...above, command.name()];
   // What commander adds by itself only repeats --help.
   const commands = help.visibleCommands(command).filter((sub) => sub.name() !== 'help');
+  const [more = '', statuses = ''] = textAfterHelp(command).split('Exit status: ');
   return {
     path,
+    more: more.trim(),
+    exitStatuses: statuses
+      .replace(/\.$/, '')
+      .split(/; (?=\d+ )/)
+      .flatMap((item) => {
+        const [, status, meaning] = /^(\d+) (.+)$/.exec(item) ?? [];
+        return status && meaning ? [[Number(status), meaning] as const] : [];
+      }),
     usage: help.commandUsage(command),
     description: help.commandDescription(command),
     options: help.visibleOptions(command).map((option) => optionEntry(help, option)),
     arguments: help.visibleArguments(command).map((argument) => argumentEntry(help, argument)),
     commands: commands.map((sub) => commandTable(sub, path)),
   };
+}
+
+/** What was given to `addHelpText('after', …)`. */
+function textAfterHelp(command: Command): string {
+  const said: string[] = [];
+  const events: Pick<NodeJS.EventEmitter, 'emit'> = command as never;
+  events.emit('afterHelp', { error: false, command, write: (text: string) => said.push(text) });
+  return said.join(' ').replaceAll(/\s+/g, ' ').trim();
 }
 
 /** A command and all below it, itself first. */

@@ -20,11 +20,11 @@ export function manPage(entry: CommandEntry, related: readonly string[], version
     '.SH SYNOPSIS',
     ...synopsis(entry),
     '.SH DESCRIPTION',
-    ...paragraphs([sentence(entry.description), ...(notes.description ?? [])]),
+    ...paragraphs([sentence(entry.description), ...(notes.description ?? []), ...said(entry.more)]),
     ...(entry.path.length === 1 ? commandList(entry) : below(entry)),
     ...section('ARGUMENTS', argumentsOf(entry)),
     ...section('OPTIONS', optionsOf(entry)),
-    ...ending(notes),
+    ...ending(notes, entry),
     '.SH SEE ALSO',
     related
       .filter((other) => other !== name)
@@ -65,9 +65,10 @@ function below(entry: CommandEntry): readonly string[] {
     `.SS ${macroArgument(sub.path.join(' '))}`,
     usageLine(sub.usage),
     '.PP',
-    escaped(sentence(sub.description)),
+    ...paragraphs([sentence(sub.description), ...said(sub.more)]),
     ...argumentsOf(sub),
     ...optionsOf(sub),
+    ...(sub.exitStatuses.length > 0 ? ['.PP', 'Exit status:', ...terms(sub.exitStatuses)] : []),
   ]);
   return section('COMMANDS', items);
 }
@@ -100,15 +101,26 @@ function optionTerm(term: string): string {
     .join(' ');
 }
 
-function ending({ examples = [], files = [] }: Notes): readonly string[] {
-  const terms = (items: readonly (readonly [string | number, string])[]) =>
-    items.flatMap(([term, what]) => ['.TP', `.B ${escaped(String(term))}`, escaped(sentence(what))]);
+function ending(
+  { examples = [], files = [] }: Notes,
+  { exitStatuses, commands }: CommandEntry,
+): readonly string[] {
+  const own = exitStatuses.length > 0 ? [...exitStatuses, ...EXIT_STATUSES.slice(-1)] : EXIT_STATUSES;
+  const unlessSaid = commands.some((sub) => sub.exitStatuses.length > 0)
+    ? ['Where a command says nothing else of its own:']
+    : [];
   return [
-    ...section('EXIT STATUS', terms(EXIT_STATUSES)),
+    ...section('EXIT STATUS', [...unlessSaid, ...terms(own)]),
     ...section('FILES', terms(files)),
     ...section('EXAMPLES', terms(examples)),
   ];
 }
+
+function terms(items: readonly (readonly [string | number, string])[]): readonly string[] {
+  return items.flatMap(([term, what]) => ['.TP', `.B ${escaped(String(term))}`, escaped(sentence(what))]);
+}
+
+const said = (text: string): readonly string[] => (text === '' ? [] : [text]);
 
 function section(title: string, lines: readonly string[]): readonly string[] {
   return lines.length > 0 ? [`.SH ${title}`, ...lines] : [];

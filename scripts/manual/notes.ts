@@ -141,7 +141,7 @@ export const NOTES: Readonly<Record<string, Notes>> = {
   },
 };
 
-/** Of every command. */
+/** Of every command whose help says nothing of it; the last, of all. */
 export const EXIT_STATUSES: readonly (readonly [status: number, meaning: string])[] = [
   [0, 'clean: nothing found, nothing pending, or all done'],
   [1, 'failed, and nothing was written'],

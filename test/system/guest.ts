@@ -2,6 +2,7 @@ import { systemClock as clock } from '../../src/host/clock.js';
 import type { Guest } from '../../src/lab/guest.js';
 import { type ConsoleFinding, consoleFindings } from '../../src/lab/judge.js';
 import type { Master } from '../../src/lab/master.js';
+import { GUEST_MAC } from '../../src/lab/scenario.js';
 import { NIC_ALIVE, NIC_UP, requestsScript } from '../../src/lab/scripts.js';
 import type { StrayCount } from '../../src/lab/verdict.js';
 
@@ -26,6 +27,8 @@ const END_TIMEOUT_MS = 1_800_000;
 /** The kernel's word for the initramfs beginning: no driver that is a module is there yet. */
 const INIT = /Run \/init as init process/;
 const CRASH = 'echo c >/proc/sysrq-trigger';
+/** Beside another NIC it need not be eth0, as the lab's scripts have it. */
+const NIC_NAME = `grep -l ${GUEST_MAC} /sys/class/net/*/address | cut -d/ -f5`;
 /** Writes and reads on the root disk, without end. */
 const DISK_LOAD = `cat >/run/disk-load <<'END'
 while :; do
@@ -56,11 +59,13 @@ export class SystemGuest {
     return this.lab.must(script, ms);
   }
 
-  /** Frames come in through eth0, and the driver takes them. */
+  /** Frames come in through the rig's NIC, and the driver takes them. */
   async networkLoad(): Promise<void> {
-    await this.must(NIC_UP);
+    const name = (await this.must(NIC_NAME)).trim();
+    const named = (script: string) => script.replaceAll('eth0', name);
+    await this.must(named(NIC_UP));
     await this.#master.start(this.lab);
-    await this.must(NIC_ALIVE, LOAD_TIMEOUT_MS);
+    await this.must(named(NIC_ALIVE), LOAD_TIMEOUT_MS);
   }
 
   /** The root disk is written to and read from. */
