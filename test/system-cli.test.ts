@@ -89,7 +89,7 @@ describe('install and uninstall', () => {
     const { status, stderr } = shootdown(['install', 'kdump', '--root', system.root]);
     expect(status).toBe(1);
     expect(stderr).toMatch(
-      /^shootdown: this shootdown is in a checkout of its source .*npm install -g[^\n]*\n$/,
+      /^shootdown: this shootdown is in a checkout of its source .*npm pack there[^\n]*\n$/,
     );
   });
 

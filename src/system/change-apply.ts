@@ -13,7 +13,8 @@ import {
 } from './change.js';
 import { type JournalFile, makeFolders, removeTemporaries } from './change-journal.js';
 import { planUndo, type Step, takenBack } from './change-plan.js';
-import { runOrThrow } from './run-command.js';
+import { checkHookIsOut } from './hook-image.js';
+import { isProgram, runOrThrow } from './run-command.js';
 import type { Part, PlacedEntry } from './state.js';
 import { realPath, type System } from './system.js';
 
@@ -71,7 +72,7 @@ export async function undoChanges(
     const failed = await attemptAsync(async () => {
       onStep(step);
       if (step.action === 'put') put(system, journal, step);
-      else await performUndo(system, journal, step, { notes, toRun });
+      else await performUndo(system, journal, step, { notes, toRun }, checkHookIsOut);
     });
     if (failed) problems.push(failed.message);
     // On a full disk a file can still be removed; the list on disk is then longer than it need be.
@@ -191,6 +192,7 @@ async function performUndo(
   journal: JournalFile,
   step: Step,
   { notes, toRun }: Said,
+  check: typeof checkHookIsOut = async () => {},
 ): Promise<void> {
   if (step.action === 'note') journal.put(step.entry);
   if (step.action === 'take-back') {
@@ -202,7 +204,8 @@ async function performUndo(
     const { undo } = step.entry;
     if (undo && !system.live) toRun.push(undo);
     // What is not installed any more has nothing that it would have to be told.
-    if (undo && system.live) await runOrThrow(system, undo, [127]);
+    if (undo && system.live)
+      await check(system, undo, await runOrThrow(system, undo, isProgram(system, undo) ? [] : [127]));
     journal.drop(step.entry);
   }
 }

@@ -2,14 +2,12 @@ import { dirname } from 'node:path';
 import { confidentialGuest } from '../image/confidential.js';
 import { ShootdownError } from '../pci/error.js';
 import { initrdToLoad } from './kdump.js';
-import { parseKdumpSettings } from './kdump-settings.js';
+import { readKdumpSettings } from './kdump-settings.js';
 import { bootVersions } from './kernels.js';
 import { hookImages, newest } from './parts.js';
 import { PLACES_OF } from './places.js';
-import { type Generator, type Install, kernelFiles, type Part } from './state.js';
+import { type Generator, type Hook, type Install, kernelFiles, type Part } from './state.js';
 import { hasProgram, readTextOf, realPath, type System } from './system.js';
-
-type Hook = NonNullable<Install['parts']['hook']>;
 
 /** Throws `refused`, `unsupported` or `not-found` with what is missing and what to do: before anything is changed. */
 export function checkInstallable(system: System, part: Part, install: Install): void {
@@ -66,7 +64,7 @@ export function signatureNeeded(system: Pick<System, 'read'>): string | undefine
 
 /** Ours is added behind it, and must not become a part of it. */
 function checkLastLine(system: System): void {
-  const { continued } = parseKdumpSettings(readTextOf(system, PLACES_OF.kdumpDefaults) ?? '');
+  const { continued } = readKdumpSettings(system);
   if (!continued) return;
   const message = `${PLACES_OF.kdumpDefaults} ends in a backslash, which would make the line of shootdown part of its last one: take it out`;
   throw new ShootdownError('refused', message);
@@ -97,20 +95,23 @@ function checkLoadedImage(system: System, hook: Hook): void {
   const running = readTextOf(system, PLACES_OF.release)?.trim() ?? '';
   const image = initrdToLoad(system, running);
   const ours = hookImages(system, hook, running);
-  if (image === undefined || ours.includes(image)) return;
+  if (image === undefined || (image !== null && ours.includes(image))) return;
+  const loads = image ?? `no initramfs (KDUMP_INITRD is empty in ${PLACES_OF.kdumpDefaults})`;
   throw new ShootdownError(
     'refused',
-    `kdump loads ${image}, and the hook goes into ${ours.join(', ')}: ${loadsOtherAdvice(hook)}`,
+    `kdump loads ${loads}, and the hook goes into ${ours.join(', ')}: ${loadsOtherAdvice(hook, image)}`,
   );
 }
 
-/** How to have kdump load what the hook goes into. */
-export function loadsOtherAdvice({ generator, when }: Hook): string {
+/** How to have kdump load what the hook goes into, instead of this initramfs or of none. */
+export function loadsOtherAdvice({ generator, when }: Hook, image: string | null): string {
   if (generator === 'dracut')
     return `leave KDUMP_KERNEL and KDUMP_INITRD empty in ${PLACES_OF.kdumpDefaults}`;
   const [kernel, initrd] = [`${PLACES_OF.kdumpState}/vmlinuz`, `${PLACES_OF.kdumpState}/initrd.img`];
   const settings = `set KDUMP_KERNEL=${kernel} and KDUMP_INITRD=${initrd} in ${PLACES_OF.kdumpDefaults}`;
-  return when === 'always' ? settings : `${settings}; or shootdown install hook --when always`;
+  return when === 'always' || image === null
+    ? settings
+    : `${settings}; or shootdown install hook --when always`;
 }
 
 /** An initramfs is made anew beside the old one, which is needed if that fails. */

@@ -4,7 +4,9 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { makeBzImage } from '../../test/support/bzimage.js';
 import { RUNNING } from '../../test/support/debian-system.js';
 import { answering, hookImage, LIB, machineOf, wholeSystem } from '../../test/support/doctor-system.js';
+import { memoryHost } from '../../test/support/memory-host.js';
 import { addToTree, type FakeSystem, removeTree, type TreeEntry } from '../../test/support/system-tree.js';
+import { type Machine, scan } from '../host/scan.js';
 import { defaultPolicy } from '../quiesce/default-policy.js';
 import { examine } from './doctor.js';
 import { compileGateTable } from './gate-table.js';
@@ -33,11 +35,23 @@ afterEach(() => {
 const put = (path: string, entry: TreeEntry) => addToTree(system.root, path, entry);
 const gone = (path: string) => removeTree(`${system.root}${path}`);
 const isNow = (path: string) => utimesSync(`${system.root}${path}`, 4e9, 4e9);
+/** The machine of the guide. */
+const withUsb = (driver: string | null) =>
+  scan(
+    memoryHost({
+      '00:02.0': { classCode: 0x020000, command: 6 },
+      '00:14.0': { classCode: 0x0c0330, command: 6, facts: { driver } },
+    }),
+  );
+const hookOf = async (machine: Promise<Machine>): Promise<TreeEntry> => {
+  const how = { machine: await machine, when: 'crash', tool: '1.2.3' } as const;
+  return { text: hookImage(compileGateTable(defaultPolicy(), how).text), mode: 0o644 };
+};
 const image = () => ({ text: makeBzImage({ kernel: 'another' }), mode: 0o644 });
 
 interface Failure {
   readonly part?: Part;
-  /** What of the system is to be asked otherwise, if anything. */
+  /** Returns what of the system is to be asked otherwise, if anything. */
   readonly put: () => unknown;
 }
 
@@ -67,6 +81,15 @@ const FAILURES: Readonly<Record<string, Failure>> = {
   'the hook could not be put into the initramfs': {
     part: 'hook',
     put: () => put(INITRD, { text: hookImage(null), mode: 0o644 }),
+  },
+  'the hook was made before drivers were bound, as at the first boot of a kernel': {
+    part: 'hook',
+    put: async () => put(INITRD, await hookOf(withUsb(null))),
+  },
+  'kdump-tools is told of a kernel and of no initramfs': {
+    part: 'hook',
+    put: () =>
+      put('/etc/default/kdump-tools', 'USE_KDUMP=1\nKDUMP_KERNEL=/var/lib/kdump/vmlinuz\nKDUMP_INITRD=\n'),
   },
   'the script of the hook in the initramfs is another, or damaged': {
     part: 'hook',
@@ -111,20 +134,18 @@ describe('what the guide says of failures is what doctor says', () => {
     const { part = 'kdump', put: fail } = FAILURES[what] as Failure;
     system = await wholeSystem([part]);
     if (part === 'hook') {
-      const machine = await machineOf(system);
-      const { text } = compileGateTable(defaultPolicy(), { machine, when: 'crash', tool: '1.2.3' });
-      put(INITRD, { text: hookImage(text), mode: 0o644 });
-      put('/var/crash/kexec_cmd', 'kexec -p /var/lib/kdump/vmlinuz\n');
+      put(INITRD, await hookOf(withUsb('xhci_hcd')));
+      put('/var/crash/kexec_cmd', `kexec -p --initrd=${INITRD} /var/lib/kdump/vmlinuz\n`);
     }
-    const before = await told(undefined);
-    const now = await told(fail() as Partial<System> | undefined);
+    const before = await told(part, undefined);
+    const now = await told(part, (await fail()) as Partial<System> | undefined);
     const said = `${says} → ${advice}`;
     expect(now).toContain(said);
     expect(before).not.toContain(said);
   });
 
-  async function told(changes: Partial<System> | undefined): Promise<readonly string[]> {
-    const machine = () => machineOf(system);
+  async function told(part: Part, changes: Partial<System> | undefined): Promise<readonly string[]> {
+    const machine = () => (part === 'hook' ? withUsb('xhci_hcd') : machineOf(system));
     const results = await examine({ system: { ...answering(system), ...changes }, tool: '1.2.3', machine });
     return results.map(({ id, state, text, advice }) => general(`${state} ${id}: ${text} → ${advice}`));
   }

@@ -3,15 +3,14 @@ import { generatorFor, loadsOtherAdvice } from './checks.js';
 import { type Check, note, ok, problem, type Said, some, warning } from './doctor-check.js';
 import { RELOAD, RESTART } from './doctor-loaded.js';
 import type { DoctorView } from './doctor-view.js';
+import { gateDecisions, isWholeTable } from './gate-decide.js';
 import { compileGateTable } from './gate-table.js';
 import { initramfsFiles } from './initramfs-file.js';
 import { initrdToLoad, loadedInitrd } from './kdump.js';
-import { hookImages, kdumpInitrd } from './parts.js';
+import { hookImages } from './parts.js';
 import { PLACES_OF } from './places.js';
-import type { Install } from './state.js';
+import { type Hook, kdumpInitrd } from './state.js';
 import { readTextOf } from './system.js';
-
-type Hook = NonNullable<Install['parts']['hook']>;
 
 /** The hook that works in the next kernel's initramfs. */
 export const HOOK_CHECKS: readonly Check[] = [
@@ -66,13 +65,25 @@ function lookWhichIsLoaded(view: DoctorView): readonly Said[] {
   const hook = view.install?.parts.hook;
   if (!hook || running === undefined || !view.hasKdumpTools) return [];
   const ours = hookImages(system, hook, running);
-  const advice = `${loadsOtherAdvice(hook)}; then ${RESTART}`;
+  const isOther = (image: string | null | undefined): image is string | null =>
+    image === null || (image !== undefined && !ours.includes(image));
   const loaded = view.isLoaded ? loadedInitrd(system, running) : undefined;
-  if (loaded !== undefined && !ours.includes(loaded))
-    return [problem(`loaded for a crash is ${loaded}, which the hook does not go into`, advice)];
   const next = initrdToLoad(system, running);
-  if (next !== undefined && !ours.includes(next))
-    return [problem(`kdump-tools loads ${next}, which the hook does not go into`, advice)];
+  if (isOther(loaded)) {
+    const what =
+      loaded === null
+        ? 'a kernel without an initramfs, and the hook is of use only in one'
+        : `${loaded}, which the hook does not go into`;
+    const set = isOther(next) || next === undefined ? `${loadsOtherAdvice(hook, loaded)}; then ` : '';
+    return [problem(`loaded for a crash is ${what}`, `${set}${RESTART}`)];
+  }
+  if (isOther(next)) {
+    const what =
+      next === null
+        ? `no initramfs (KDUMP_INITRD is empty in ${PLACES_OF.kdumpDefaults}), and the hook is of use only in one`
+        : `${next}, which the hook does not go into`;
+    return [problem(`kdump-tools loads ${what}`, `${loadsOtherAdvice(hook, next)}; then ${RESTART}`)];
+  }
   const image = loaded ?? next;
   return [
     image === undefined
@@ -83,11 +94,22 @@ function lookWhichIsLoaded(view: DoctorView): readonly Said[] {
   ];
 }
 
-/** The hook is in the initramfs that waits for a crash, as far as that can be told. */
-export async function hookIsLoaded(view: DoctorView): Promise<boolean> {
-  if (!view.has('hook')) return false;
-  const said = [...lookWhichIsLoaded(view), ...(await lookAtImages(view))];
-  return said.every(({ state }) => state !== 'problem');
+/**
+ * The hook is in the initramfs that waits for a crash. `undefined` where it is another one than that of now, or the file
+ * is not any more what was loaded.
+ */
+export async function hookIsLoaded(view: DoctorView): Promise<boolean | undefined> {
+  const { system, running } = view;
+  const hook = view.install?.parts.hook;
+  if (!hook) return false;
+  const loaded = running === undefined ? undefined : loadedInitrd(system, running);
+  if (running === undefined || loaded === undefined) return undefined;
+  if (loaded === null || !hookImages(system, hook, running).includes(loaded)) return false;
+  const image = imagesOf(view, hook, running).find(({ path }) => path === loaded);
+  if (!image || view.isNewer(loaded, view.kexecCommandPath)) return undefined;
+  const { state } = await lookAtImage(view, hook, running, image);
+  if (state === 'problem') return false;
+  return state === 'ok' ? true : undefined;
 }
 
 interface Image {
@@ -124,6 +146,8 @@ async function lookAtImage(view: DoctorView, hook: Hook, version: string, image:
   const table = files?.get(TABLE);
   if (!files?.has(GATE) || !table || !STARTS.some((start) => files.has(start)))
     return problem(`the hook is not in ${path}`, `${again}; what it says tells why`);
+  if (!isWholeTable(table.toString('utf8')))
+    return problem(`the table of the hook in ${path} is not whole: nothing is stopped`, again);
   const gate = gateOf(view);
   if (gate && !files.get(GATE)?.equals(gate))
     return warning(`the hook in ${path} is not the one of this version`, again);
@@ -145,21 +169,30 @@ function gateOf({ system, changes }: DoctorView): Buffer | undefined {
   return paths[0] === undefined ? undefined : system.read(paths[0]);
 }
 
-/** In what the table of the image is not the one that would be made now; which driver was bound then is left aside. */
+/**
+ * In what the table of the image is not the one that would be made now. What was bound then, and who was there, counts as
+ * far as it decides: kdump-tools makes its initramfs early in the first boot of a kernel.
+ */
 async function difference(view: DoctorView, hook: Hook, text: string): Promise<string | undefined> {
   const { policy, tool } = view;
   if (!policy) return undefined;
   const machine = await view.machineIfSeen();
-  const now = split(compileGateTable(policy, { machine, when: hook.when, tool }).text);
-  const then = split(text);
+  const made = compileGateTable(policy, { machine, when: hook.when, tool }).text;
+  const [now, then] = [split(made), split(text)];
   if (then.version !== now.version) return 'has a table of another version';
   if (then.when !== now.when) return `has "${then.when}", and installed is "${now.when}"`;
   if (then.policy !== now.policy) return `has another policy than that of now (${policy.name})`;
   if (then.rules !== now.rules) return 'has other rules than this version makes of the policy';
-  // Without functions it knows nothing of drivers, and takes the safe way.
-  if (!machine || (then.known.length === 0 && now.known.length === 0)) return undefined;
-  const added = now.known.filter((fn) => !then.known.includes(fn));
-  return added.length === 0 ? undefined : `does not know ${some(added)}`;
+  if (!machine) return undefined;
+  const decided = gateDecisions(text, machine);
+  const others = [...gateDecisions(made, machine)].flatMap(([slot, { action }]) => {
+    const before = decided.get(slot);
+    return before && before.action !== action ? [{ slot, action, before }] : [];
+  });
+  const added = others.filter(({ before }) => !before.known);
+  if (added.length > 0) return `does not know ${some(added.map(({ slot }) => slot))}`;
+  const bound = others.map(({ slot, action, before }) => `${slot} (${before.action}, now ${action})`);
+  return bound.length === 0 ? undefined : `decides by what was bound when it was made: ${some(bound)}`;
 }
 
 function split(text: string) {
@@ -170,7 +203,5 @@ function split(text: string) {
     when: of('when')[0] ?? '',
     policy: of('policy')[0] ?? '',
     rules: ['on-failure', 'rule', 'otherwise'].flatMap(of).join('\n'),
-    /** SLOT VENDOR:DEVICE */
-    known: of('known').map((line) => line.split(' ').slice(1, 3).join(' ')),
   };
 }

@@ -110,7 +110,7 @@ function lookAtProgram({ system, changes, settings }: DoctorView): readonly Said
 function lookAtVersion({ changes, tool }: DoctorView): readonly Said[] {
   if (!changes || changes.entries.length === 0 || changes.tool === tool) return [];
   const text = `units and hooks are those of shootdown ${changes.tool}, and this is ${tool}`;
-  return [warning(text, 'shootdown refresh --parts')];
+  return [warning(text, 'shootdown refresh --parts --reload')];
 }
 
 function lookAtPolicy({ system, install }: DoctorView): readonly Said[] {

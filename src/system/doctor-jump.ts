@@ -56,6 +56,9 @@ function lookAtDump(view: DoctorView): readonly Said[] {
   ];
 }
 
+/** What has been saved would be said for ever. */
+const MOVE_AWAY = '; move it elsewhere once it is understood';
+
 const FLIGHT = /^shootdown-flight\..*\.bin$/;
 
 function lookAtFlight(view: DoctorView): readonly Said[] {
@@ -69,6 +72,7 @@ function lookAtFlight(view: DoctorView): readonly Said[] {
         `${newest.folder}/${name}`,
         'the last crash',
         `shootdown flight ${newest.folder}/${name}`,
+        MOVE_AWAY,
       ),
     );
 }
@@ -94,7 +98,7 @@ function lookAtThisBoot({ system }: DoctorView): readonly Said[] {
   return short ? [recordSays(system, `${folder}/data`, 'the jump to this kernel', 'shootdown flight')] : [];
 }
 
-function recordSays(system: System, path: string, jump: string, more: string): Said {
+function recordSays(system: System, path: string, jump: string, more: string, after = ''): Said {
   const bytes = system.read(path);
   // A summary lies within a copy of boot_params.
   const start =
@@ -104,7 +108,10 @@ function recordSays(system: System, path: string, jump: string, more: string): S
     record = parseFlight(bytes?.subarray(start) ?? new Uint8Array(), path);
   } catch (error) {
     if (!(error instanceof ShootdownError)) throw error;
-    return warning(error.message, `keep it; ${more} of the shootdown that wrapped the kernel may read it`);
+    return warning(
+      error.message,
+      `keep it; ${more} of the shootdown that wrapped the kernel may read it${after}`,
+    );
   }
   const live = flightResults(record).filter(
     ({ verdict, outcome }) => verdict === 'live' && outcome !== 'exempt',
@@ -118,7 +125,7 @@ function recordSays(system: System, path: string, jump: string, more: string): S
     ...(record.counts.failed > 0 ? [`${record.counts.failed} failed`] : []),
   ];
   const text = `${jump}: ${words.join('; ')}`;
-  return flightFinds(record) ? warning(text, `${more} says what to do`) : ok(text);
+  return flightFinds(record) ? warning(text, `${more} says what to do${after}`) : ok(text);
 }
 
 /** Lines of `gate` that it gives the kernel's log as warnings. */
@@ -129,10 +136,14 @@ const SUM = /^after the jump: \S+ \S+.*left live$/;
 function lookAtHookLog(view: DoctorView): readonly Said[] {
   const newest = newestSaved(view, /^shootdown-hook\.log$/);
   const logs = [
-    ...(newest ? [{ path: `${newest.folder}/shootdown-hook.log`, jump: 'the last crash' }] : []),
-    ...(view.system.live ? [{ path: '/run/shootdown/hook.log', jump: 'the start of this kernel' }] : []),
+    ...(newest
+      ? [{ path: `${newest.folder}/shootdown-hook.log`, jump: 'the last crash', after: MOVE_AWAY }]
+      : []),
+    ...(view.system.live
+      ? [{ path: '/run/shootdown/hook.log', jump: 'the start of this kernel', after: '' }]
+      : []),
   ];
-  return [...missingLog(view, newest), ...logs.flatMap(({ path, jump }) => logSays(view, path, jump))];
+  return [...missingLog(view, newest), ...logs.flatMap((log) => logSays(view, log))];
 }
 
 /** Minutes that a log may be older than its dump. */
@@ -160,15 +171,20 @@ function minuteOf(saved: Saved): number {
   return Date.UTC(year ?? 0, (month ?? 1) - 1, day, hour, minute) / 60_000;
 }
 
-function logSays({ system }: DoctorView, path: string, jump: string): readonly Said[] {
+interface HookLog {
+  readonly path: string;
+  readonly jump: string;
+  readonly after: string;
+}
+
+function logSays({ system }: DoctorView, { path, jump, after }: HookLog): readonly Said[] {
   const lines = (readTextOf(system, path) ?? '').split('\n').filter((line) => line !== '');
   if (lines.length === 0) return [];
   const trouble = lines.filter((line) => TROUBLE.test(line));
   const sum = lines.find((line) => SUM.test(line))?.replace('after the jump: ', '');
   const text = `the hook at ${jump}: ${sum ?? 'it did not come to its end'}`;
+  const advice = `read ${path}${after}`;
   if (trouble.length > 0)
-    return [
-      warning(`${text}; ${counted(trouble.length, 'line')} of trouble: ${trouble[0] ?? ''}`, `read ${path}`),
-    ];
-  return [sum === undefined ? warning(text, `read ${path}`) : ok(text)];
+    return [warning(`${text}; ${counted(trouble.length, 'line')} of trouble: ${trouble[0] ?? ''}`, advice)];
+  return [sum === undefined ? warning(text, advice) : ok(text)];
 }

@@ -1,12 +1,12 @@
 import { type Check, mib, note, ok, problem, type Said, warning } from './doctor-check.js';
 import { RELOAD } from './doctor-loaded.js';
 import type { DoctorView } from './doctor-view.js';
-import { initrdToMake } from './kdump.js';
+import { initrdToLoad, initrdToMake } from './kdump.js';
 import { PLACES_OF } from './places.js';
+import { kdumpInitrd } from './state.js';
 import { hasProgram, readTextOf } from './system.js';
 
 const UNIT = 'kdump-tools.service';
-const UNITS = '/etc/systemd/system';
 
 /** Whether kdump is set up at all, whatever kernel it loads. */
 export const KDUMP_CHECKS: readonly Check[] = [
@@ -50,13 +50,10 @@ function lookAtSettings({ system }: DoctorView): readonly Said[] {
 
 function lookAtUnit(view: DoctorView): readonly Said[] {
   const { system } = view;
-  if (!view.hasKdumpTools || !system.exists(UNITS)) return [];
-  if (system.readLink(`${UNITS}/${UNIT}`) === '/dev/null')
+  if (!view.hasKdumpTools || !system.exists(PLACES_OF.units)) return [];
+  if (system.readLink(`${PLACES_OF.units}/${UNIT}`) === '/dev/null')
     return [problem(`${UNIT} is masked: nothing is loaded at boot`, `systemctl unmask ${UNIT}`)];
-  const enabled = system
-    .list(UNITS)
-    .some((name) => name.endsWith('.wants') && system.readLink(`${UNITS}/${name}/${UNIT}`) !== undefined);
-  if (enabled) return [ok(`${UNIT} is started at boot`)];
+  if (view.isEnabled(UNIT)) return [ok(`${UNIT} is started at boot`)];
   return [warning(`${UNIT} is not enabled: nothing is loaded at boot`, `systemctl enable ${UNIT}`)];
 }
 
@@ -85,11 +82,12 @@ function lookAtMemory(view: DoctorView): readonly Said[] {
   if (room === 0) return [severe('the kernel reserved no memory for crashkernel=', more)];
   const { running } = view;
   const kernel = running === undefined ? undefined : view.image(view.kernelToLoad(running));
-  const initrd = view.size(view.settings.initrd || `${PLACES_OF.kdumpState}/initrd.img-${running ?? ''}`);
+  const beside = running === undefined ? undefined : initrdToLoad(system, running);
+  const initrd = beside == null ? 0 : view.size(beside);
   if (!kernel) return [ok(`${mib(room)} reserved for a crash`)];
   const { initSize } = kernel.kernel;
   const loaded = initSize + initrd;
-  const what = `kernel ${mib(initSize)} and initrd ${mib(initrd)}`;
+  const what = `kernel ${mib(initSize)} and ${beside === undefined ? 'an initrd that is not known' : `initrd ${mib(initrd)}`}`;
   if (loaded > room) return [severe(`${mib(room)} reserved for a crash are too few for ${what}`, more)];
   if (initSize + UNPACKED * initrd + WORK_BYTES > room)
     return [warning(`${mib(room)} reserved for a crash hold ${what}, and may be too few to work in`, more)];
@@ -101,7 +99,7 @@ function lookAtInitrd(view: DoctorView): readonly Said[] {
   // Made by initramfs-tools alone.
   if (!view.hasKdumpTools || !settings.on || !hasProgram(system, 'mkinitramfs')) return [];
   return view.versions.flatMap((version): Said[] => {
-    const path = `${PLACES_OF.kdumpState}/initrd.img-${version}`;
+    const path = kdumpInitrd(version);
     if (view.size(path) > 0 && version === running && initrdToMake(system) === version)
       return [
         note(

@@ -4,7 +4,6 @@ import { assignments } from './kdump-settings.js';
 import { hasProgram, readTextOf } from './system.js';
 
 const DEFAULTS = '/etc/default/kexec';
-const UNITS = '/etc/systemd/system';
 const UNIT = 'shootdown-kexec.service';
 
 /** Jumps on purpose. */
@@ -34,12 +33,7 @@ function lookAtConfig(view: DoctorView): readonly Said[] {
 }
 
 function lookAtUnit(view: DoctorView): readonly Said[] {
-  const { system } = view;
-  if (!view.has('kexec')) return [];
-  const enabled = system
-    .list(UNITS)
-    .some((name) => name.endsWith('.wants') && system.readLink(`${UNITS}/${name}/${UNIT}`) !== undefined);
-  if (!enabled) return [];
+  if (!view.has('kexec') || !view.isEnabled(UNIT)) return [];
   return [warning(`${UNIT} is started at boot: each reboot becomes a jump`, `systemctl disable ${UNIT}`)];
 }
 

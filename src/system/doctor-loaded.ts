@@ -68,7 +68,7 @@ function lookWhetherLoaded(view: DoctorView): readonly Said[] {
   return [
     severe(
       'no kernel is loaded for a crash: no dump would be saved',
-      'kdump-config load, which says why not',
+      'systemctl restart kdump-tools; if it stays so: journalctl -u kdump-tools',
     ),
   ];
 }
@@ -127,21 +127,22 @@ async function wantedKernel({ system, running }: DoctorView): Promise<string | u
   return wrappedToLoad(system);
 }
 
-/** The word for the stub and for the hook on the capture kernel's command line; the last counts. */
+/** The word for the stub and for the hook on the capture kernel's command line, be it empty; the last counts. */
 export function loadedWord({ kexecCommand }: DoctorView): string | undefined {
-  return [...(kexecCommand ?? '').matchAll(/[\s"'=]shootdown=(\w+)/g)].at(-1)?.[1];
+  return [...(kexecCommand ?? '').matchAll(/[\s"'=]shootdown=([^\s"']*)/g)].at(-1)?.[1];
 }
+
+/** Stub and hook take any word but `on` and `off` for `observe`: what was meant is not known. */
+export const mayAct = (word: string | undefined): boolean => word === undefined || word === 'on';
 
 function lookAtWords(view: DoctorView): readonly Said[] {
   if (!view.isLoaded || !(view.has('kdump') || view.has('hook'))) return [];
   const word = loadedWord(view);
-  if (word === undefined) return [];
+  if (mayAct(word)) return [];
   const advice = `take it off KDUMP_CMDLINE_APPEND (${PLACES_OF.kdumpDefaults}) or this kernel's command line, then ${RESTART}`;
-  if (word === 'off' || word === 'observe')
-    return [
-      warning(`the capture kernel has shootdown=${word} on its command line: nothing is stopped`, advice),
-    ];
-  return [note(`the capture kernel has shootdown=${word} on its command line, which means nothing`, advice)];
+  return [
+    warning(`the capture kernel has shootdown=${word} on its command line: nothing is stopped`, advice),
+  ];
 }
 
 /** Which unit saves the dump in the capture kernel: ours that saves the record comes with it. */

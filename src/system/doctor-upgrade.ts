@@ -4,7 +4,7 @@ import type { DoctorView } from './doctor-view.js';
 import { bootVersions } from './kernels.js';
 import { initramfsPaths } from './parts.js';
 import { PLACES_OF } from './places.js';
-import { kernelFiles } from './state.js';
+import { kdumpInitrd, kernelFiles } from './state.js';
 import { readTextOf } from './system.js';
 
 /** Upgrades that did not come to their end, and disks that will stop the next. */
@@ -75,7 +75,7 @@ function lookAtState(view: DoctorView): readonly Said[] {
   const wraps = view.has('kdump') || view.has('kexec');
   const newest = bootVersions(system).at(-1) ?? '';
   const kernel = wraps ? view.size(kernelFiles(newest).original) : 0;
-  const need = kernel + view.size(`${PLACES_OF.kdumpState}/initrd.img-${running}`) + (1 << 20);
+  const need = kernel + view.size(kdumpInitrd(running)) + (1 << 20);
   const text = `/var/lib has ${mib(free)} left`;
   if (free >= need) return [ok(text)];
   return [

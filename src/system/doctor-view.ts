@@ -4,7 +4,8 @@ import { STUB } from '../image/stub.generated.js';
 import { ShootdownError } from '../pci/error.js';
 import type { Policy } from '../quiesce/policy.js';
 import { policyOf } from './install.js';
-import { type KdumpSettings, parseKdumpSettings } from './kdump-settings.js';
+import { crashKernel, kexecCommandPath } from './kdump.js';
+import { type KdumpSettings, readKdumpSettings } from './kdump-settings.js';
 import { bootVersions } from './kernels.js';
 import { PLACES_OF } from './places.js';
 import {
@@ -84,19 +85,27 @@ export class DoctorView {
   }
 
   get settings(): KdumpSettings {
-    return this.#once('settings', () =>
-      parseKdumpSettings(readTextOf(this.system, PLACES_OF.kdumpDefaults) ?? ''),
-    );
+    return this.#once('settings', () => readKdumpSettings(this.system));
+  }
+
+  /** systemd starts it at boot. */
+  isEnabled(unit: string): boolean {
+    const { units } = PLACES_OF;
+    return this.system
+      .list(units)
+      .some(
+        (name) => name.endsWith('.wants') && this.system.readLink(`${units}/${name}/${unit}`) !== undefined,
+      );
   }
 
   /** A kernel waits for a crash. */
   get isLoaded(): boolean {
-    return readTextOf(this.system, PLACES_OF.crashLoaded)?.trim() === '1';
+    return crashKernel(this.system).loaded;
   }
 
   /** Where kdump-tools notes how it loaded the kernel. */
   get kexecCommandPath(): string {
-    return `${this.settings.coredir}/kexec_cmd`;
+    return kexecCommandPath(this.system);
   }
 
   get kexecCommand(): string | undefined {
@@ -105,7 +114,7 @@ export class DoctorView {
 
   /** The kernel that waits for a crash, as kdump-tools noted it. */
   get loadedKernel(): string | undefined {
-    return this.isLoaded ? this.kexecCommand?.split(/\s+/).at(-1) : undefined;
+    return crashKernel(this.system).kernel ?? undefined;
   }
 
   /** The machine, read once; rejects where it cannot be. */

@@ -79,12 +79,13 @@ describe('a system on which all is well', () => {
 });
 
 describe('kdump that is not as it should be', () => {
-  const cases: readonly [what: string, change: () => void, found: readonly string[], text: RegExp][] = [
+  type Case = [what: string, change: () => void, found: readonly string[], text: RegExp];
+  const cases: readonly Case[] = [
     [
       'nothing loaded',
       () => addToTree(system.root, '/sys/kernel/kexec_crash_loaded', '0\n'),
       ['problem kdump.loaded'],
-      /no dump would be saved → kdump-config load/,
+      /no dump would be saved → systemctl restart kdump-tools/,
     ],
     [
       'the plain kernel loaded',
@@ -210,6 +211,19 @@ describe('kdump that is not as it should be', () => {
       ['warning kdump.words'],
       /shootdown=observe .*nothing is stopped/,
     ],
+    ...['dry', '', 'on,x', 'observed'].map(
+      (word): Case => [
+        `a word that is not known: '${word}'`,
+        () =>
+          addToTree(
+            system.root,
+            '/var/crash/kexec_cmd',
+            `kexec -p --command-line="root=x shootdown=on shootdown=${word}" ${WRAPPED}\n`,
+          ),
+        ['warning kdump.words'],
+        new RegExp(`shootdown=${word} on its command line: nothing is stopped`),
+      ],
+    ),
     [
       'a unit masked',
       () => addToTree(system.root, '/etc/systemd/system/kdump-tools.service', { link: '/dev/null' }),
@@ -332,7 +346,7 @@ describe('wrapped kernels', () => {
   it('whose units are those of another version', async () => {
     await installed(['kdump']);
     expect(textOf(await doctor({ tool: '1.3.0' }), 'install.version')).toBe(
-      'units and hooks are those of shootdown 1.2.3, and this is 1.3.0 → shootdown refresh --parts',
+      'units and hooks are those of shootdown 1.2.3, and this is 1.3.0 → shootdown refresh --parts --reload',
     );
   });
 
@@ -365,10 +379,14 @@ describe('the hook', () => {
   const image = hookImage;
   const put = (table: string | null) => {
     addToTree(system.root, KDUMP_INITRD, { text: image(table), mode: 0o644 });
-    addToTree(system.root, '/var/crash/kexec_cmd', 'kexec -p /var/lib/kdump/vmlinuz\n');
+    addToTree(
+      system.root,
+      '/var/crash/kexec_cmd',
+      'kexec -p --initrd=/var/lib/kdump/initrd.img /var/lib/kdump/vmlinuz\n',
+    );
   };
-  const compiled = async (when: 'crash' | 'always' = 'crash', tool = '1.2.3') =>
-    compileGateTable(defaultPolicy(), { machine: await machine(), when, tool }).text;
+  const compiled = async (when: 'crash' | 'always' = 'crash', tool = '1.2.3', of = machine()) =>
+    compileGateTable(defaultPolicy(), { machine: await of, when, tool }).text;
 
   it('is well where the initramfs has it with the policy of now', async () => {
     await installed(['hook']);
@@ -393,7 +411,7 @@ describe('the hook', () => {
         'warning',
       ],
       [(await compiled()).replace(/^otherwise .*$/m, 'otherwise exempt'), /has other rules/, 'warning'],
-      [(await compiled()).replace('0000:00:02.0', '0000:00:04.0'), /does not know 0000:00:02\.0/, 'warning'],
+      [(await compiled()).replace(/^end .*$/m, ''), /table of the hook in \S+ is not whole/, 'problem'],
     ];
     for (const [table, text, state] of cases) {
       put(table);
@@ -410,6 +428,37 @@ describe('the hook', () => {
     );
     addToTree(system.root, KDUMP_INITRD, { text: image(null).subarray(0, 40), mode: 0o644 });
     expect(bad(await doctor())).toEqual(['problem hook.initramfs']);
+  });
+
+  it('is missed where what was bound, or was not there, when its table was made decides otherwise', async () => {
+    await installed(['hook']);
+    const at = (driver: string | null, slot = '0000:00:14.0', nic: string | null = null) =>
+      scan(
+        memoryHost({
+          [slot]: { classCode: 0x0c0330, command: 6, facts: { driver } },
+          '0000:00:02.0': { classCode: 0x020000, command: 6, facts: { driver: nic } },
+        }),
+      );
+    const told = async (then: ReturnType<typeof at>, now: ReturnType<typeof at>) => {
+      put(await compiled('crash', '1.2.3', then));
+      const results = await doctor({ machine: () => now });
+      return [...bad(results), textOf(results, 'hook.initramfs')];
+    };
+    const again = `/etc/kernel/postinst.d/kdump-tools ${RUNNING}, then shootdown refresh --reload`;
+    const differs = async (then: ReturnType<typeof at>, now: ReturnType<typeof at>, text: string) =>
+      expect(await told(then, now)).toEqual([
+        'warning hook.initramfs',
+        `the hook in ${KDUMP_INITRD} ${text} → ${again}`,
+      ]);
+    const bound = 'decides by what was bound when it was made: 0000:00:14.0';
+    await differs(at(null), at('xhci_hcd'), `${bound} (exempt, now gate)`);
+    await differs(at('xhci_hcd'), at(null), `${bound} (gate, now exempt)`);
+    await differs(at('xhci_hcd', '0000:00:1a.0'), at('xhci_hcd'), 'does not know 0000:00:14.0');
+    // No rule asks for these.
+    const [well] = await told(at('xhci_hcd'), at('ehci-pci', '0000:00:14.0', 'e1000e'));
+    expect(well).toMatch(/^the hook is in/);
+    const [gone] = await told(at(null, '0000:00:1a.0'), at(null));
+    expect(gone).toMatch(/^the hook is in/);
   });
 
   it('has the script of this version in the initramfs', async () => {
@@ -451,11 +500,35 @@ describe('the hook', () => {
     const loaded = await doctor();
     expect(bad(loaded)).toEqual(['problem hook.loaded']);
     expect(textOf(loaded, 'hook.loaded')).toMatch(
+      /^loaded for a crash is \/boot\/initrd\.img-6\S+, .* → systemctl restart kdump-tools$/,
+    );
+    const set = (text: string) => addToTree(system.root, '/etc/default/kdump-tools', `USE_KDUMP=1\n${text}`);
+    set('KDUMP_KERNEL=\nKDUMP_INITRD=\n');
+    expect(textOf(await doctor(), 'hook.loaded')).toMatch(
       /^loaded for a crash is \/boot\/initrd\.img-6\S+, .* → set KDUMP_KERNEL=.*--when always; then systemctl/,
     );
     put(await compiled());
-    addToTree(system.root, '/etc/default/kdump-tools', 'USE_KDUMP=1\nKDUMP_KERNEL=\nKDUMP_INITRD=\n');
     expect(textOf(await doctor(), 'hook.loaded')).toMatch(/^kdump-tools loads \/boot\/initrd/);
+  });
+
+  it('is missed where kdump loads no initramfs', async () => {
+    await installed(['hook']);
+    put(await compiled());
+    const set = (text: string) => addToTree(system.root, '/etc/default/kdump-tools', `USE_KDUMP=1\n${text}`);
+    const right = system.read('/etc/default/kdump-tools')?.toString() ?? '';
+    set('KDUMP_KERNEL=/var/lib/kdump/vmlinuz\n#KDUMP_INITRD=/var/lib/kdump/initrd.img\n');
+    const next = await doctor();
+    expect(bad(next)).toEqual(['problem hook.loaded']);
+    const settings = /set KDUMP_KERNEL=\S+ and KDUMP_INITRD=\S+ in \S+; then systemctl restart kdump-tools$/;
+    expect(textOf(next, 'hook.loaded')).toMatch(/^kdump-tools loads no initramfs \(KDUMP_INITRD is empty/);
+    expect(textOf(next, 'hook.loaded')).toMatch(settings);
+    addToTree(system.root, '/var/crash/kexec_cmd', '/sbin/kexec -p /var/lib/kdump/vmlinuz\n');
+    const loaded = await doctor();
+    expect(bad(loaded)).toEqual(['problem hook.loaded']);
+    expect(textOf(loaded, 'hook.loaded')).toMatch(/^loaded for a crash is a kernel without an initramfs/);
+    expect(textOf(loaded, 'hook.loaded')).toMatch(settings);
+    set(right);
+    expect(textOf(await doctor(), 'hook.loaded')).toMatch(/without an .* → systemctl restart kdump-tools$/);
   });
 
   it('has an initramfs generator', async () => {

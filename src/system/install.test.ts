@@ -9,9 +9,10 @@ import {
   type TreeEntry,
 } from '../../test/support/system-tree.js';
 import { type InstallRequest, isInPlace, performInstall, planInstall, type Surroundings } from './install.js';
-import { kdumpLine } from './parts.js';
+import { kdumpLine } from './kdump-settings.js';
 import { PLACES_OF } from './places.js';
 import { kernelFiles, PARTS, type Part, readChanges, readInstall, readKernelRecord } from './state.js';
+import type { RunResult, System } from './system.js';
 import { nothingToUndo, performUninstall, planUninstall } from './uninstall.js';
 
 const debian = debianSystems();
@@ -39,7 +40,7 @@ describe('install kdump', () => {
     });
     expect(system.ran).toEqual(['systemctl daemon-reload', ...RELOAD]);
     expect(system.read('/etc/default/kdump-tools')?.toString()).toMatch(
-      /vmlinuz\neval "\$\(\/usr\/share\/shootdown\/integrations\/lib\/kdump-kernel 2>\/dev\/null\)" \|\| : # shootdown\n$/,
+      /initrd\.img\neval "\$\(\/usr\/share\/shootdown\/integrations\/lib\/kdump-kernel 2>\/dev\/null\)" \|\| : # shootdown\n$/,
     );
     expect(system.read('/etc/kernel/postinst.d/zz-shootdown')?.toString()).toMatch(
       /\/usr\/bin\/shootdown refresh --kernel/,
@@ -141,7 +142,8 @@ describe('install hook', () => {
     expect(await done(around, 'hook')).toBe(true);
     system.ran.length = 0;
     await uninstall(around);
-    expect(system.ran).toEqual([make, 'systemctl daemon-reload', ...RELOAD]);
+    const list = expect.stringMatching(/^lsinitramfs .*\/var\/lib\/kdump\/initrd/);
+    expect(system.ran).toEqual([make, list, 'systemctl daemon-reload', ...RELOAD]);
     expect(filesOf(system)).toEqual(before);
   });
 
@@ -158,7 +160,11 @@ describe('install hook', () => {
     expect((await uninstall(around)).problems).toEqual([
       `/boot/vmlinuz-${RUNNING} is missing, so what is loaded for a crash stays: mend that, then systemctl restart kdump-tools`,
     ]);
-    expect(system.ran).toEqual(['systemctl daemon-reload', `/etc/kernel/postinst.d/kdump-tools ${newer}`]);
+    expect(system.ran).toEqual([
+      'systemctl daemon-reload',
+      `/etc/kernel/postinst.d/kdump-tools ${newer}`,
+      expect.stringMatching(`^lsinitramfs .*initrd.img-${newer}$`),
+    ]);
   });
 
   it('in all kernels, or with dracut', async () => {
@@ -192,7 +198,8 @@ describe('install hook', () => {
     expect(await done(debianAround(failing), 'hook')).toBe(false);
     const off = debian({
       ...none,
-      '/etc/default/kdump-tools': 'USE_KDUMP=0\nKDUMP_KERNEL=/var/lib/kdump/vmlinuz\n',
+      '/etc/default/kdump-tools':
+        'USE_KDUMP=0\nKDUMP_KERNEL=/var/lib/kdump/vmlinuz\nKDUMP_INITRD=/var/lib/kdump/initrd.img\n',
     });
     for (const part of ['hook', 'kdump'] as const)
       expect((await install(debianAround(off), part)).notes).toEqual([
@@ -429,6 +436,15 @@ describe('install refuses', () => {
       /^kdump loads \/boot\/initrd\.img-6/,
     ],
     [
+      'a hook where kdump loads no initramfs',
+      'hook',
+      {
+        '/etc/default/kdump-tools':
+          'USE_KDUMP=1\nKDUMP_KERNEL=/var/lib/kdump/vmlinuz\n#KDUMP_INITRD=/var/lib/kdump/initrd.img\n',
+      },
+      /^kdump loads no initramfs \(KDUMP_INITRD is empty in \S+\), .*: set KDUMP_KERNEL=\S+ and KDUMP_INITRD=\S+ in \S+$/,
+    ],
+    [
       'settings that go on in the next line',
       'kdump',
       { '/etc/default/kdump-tools': 'USE_KDUMP=1\nKDUMP_CMDLINE_APPEND="a b" \\' },
@@ -573,6 +589,89 @@ describe('uninstall', () => {
     expect(system.read('/etc/default/kdump-tools')?.toString()).toContain('# shootdown');
     expect((await uninstall(around)).problems).toEqual([]);
     expect(filesOf(system)).toEqual(before);
+  });
+
+  const IMAGES = [`/var/lib/kdump/initrd.img-${RUNNING}`, `/boot/initrd.img-${RUNNING}`];
+  /** With initramfs programs of which `broken` says how they end; `has`: images that the hook is in. */
+  function remakers(changes: Parameters<typeof debian>[0] = {}) {
+    const system = debian(changes);
+    const has = new Set<string>();
+    let broken: Partial<RunResult> | undefined;
+    const run: System['run'] = async (command, args, options) => {
+      const result = await system.run(command, args, options);
+      const [kdump = '', own = ''] = IMAGES;
+      const image = { '/etc/kernel/postinst.d/kdump-tools': kdump, 'update-initramfs': own }[command];
+      if (command === 'lsinitramfs') {
+        const listed = has.has(String(args[0]).slice(system.root.length));
+        return { ...result, stdout: listed ? 'usr/lib/shootdown/gate\n' : 'init\n' };
+      }
+      if (image === undefined) return result;
+      if (broken) return { ...result, ...broken };
+      if (system.exists('/etc/initramfs-tools/hooks/shootdown')) has.add(image);
+      else has.delete(image);
+      return result;
+    };
+    const breaks = (how: typeof broken) => {
+      broken = how;
+    };
+    return { system, around: debianAround({ ...system, run }), has, breaks };
+  }
+
+  it.each<[string, Partial<RunResult>, RegExp]>([
+    [
+      'a program in it is missing',
+      { status: 127, stderr: 'x: mkinitramfs: not found\n' },
+      /: x: mkinitramfs: not found$/,
+    ],
+    ['it does nothing', {}, /^the hook is still in \S+ after .*: mend that, then shootdown uninstall hook$/],
+    [
+      '/boot is read-only',
+      { stderr: 'W: /boot is ro mounted.\n' },
+      /still in .* \(W: \/boot is ro mounted\.\): mend/,
+    ],
+  ])(
+    'says that the hook is still in an initramfs where %s, and takes it out the next time',
+    async (_, how, said) => {
+      const { system, around, has, breaks } = remakers();
+      const before = filesOf(system);
+      await install(around, { part: 'hook', when: 'always' });
+      expect([...has]).toEqual(IMAGES);
+      breaks(how);
+      const { problems, loaded } = await uninstall(around);
+      expect(problems).toEqual([
+        expect.stringMatching(said),
+        expect.stringMatching(said),
+        expect.stringMatching(/left as it is/),
+      ]);
+      expect(loaded).toMatch(/^loaded for a crash/);
+      expect(nothingToUndo(planUninstall(around, PARTS))).toBe(false);
+      breaks(undefined);
+      expect((await uninstall(around)).problems).toEqual([]);
+      expect([...has]).toEqual([]);
+      expect(filesOf(system)).toEqual(before);
+    },
+  );
+
+  it('names the hook that somebody changed, and that therefore still goes into each initramfs', async () => {
+    const { system, around } = remakers();
+    await install(around, { part: 'hook' });
+    addToTree(system.root, '/etc/initramfs-tools/hooks/shootdown', 'edited');
+    expect((await uninstall(around)).problems[0]).toMatch(
+      /: remove \/etc\/initramfs-tools\/hooks\/shootdown, then shootdown uninstall hook$/,
+    );
+  });
+
+  it('does without a program that is not installed any more, unless its image still has the hook', async () => {
+    const { system, around, has, breaks } = remakers();
+    await install(around, { part: 'hook' });
+    system.remove('/etc/kernel/postinst.d/kdump-tools');
+    breaks({ status: 127 });
+    expect((await uninstall(around)).problems[0]).toMatch(
+      /still in .*kdump\/initrd\S+ .* \(it is not installed\): have it made anew, then/,
+    );
+    has.clear();
+    expect((await uninstall(around)).problems).toEqual([]);
+    expect(system.exists(PLACES_OF.state)).toBe(false);
   });
 
   it('does nothing on a system on which nothing was installed', async () => {

@@ -2,11 +2,12 @@ import type { Machine } from '../host/scan.js';
 import { ShootdownError } from '../pci/error.js';
 import { defaultPolicy } from '../quiesce/default-policy.js';
 import { type Policy, parsePolicy } from '../quiesce/policy.js';
-import { attempt } from './attempt.js';
+import { attempt, attemptAsync } from './attempt.js';
 import { applyChanges, type OnStep, type Performed } from './change-apply.js';
 import { JournalFile } from './change-journal.js';
 import { isVisible, planChanges, type Step } from './change-plan.js';
 import { checkInstallable, generatorFor } from './checks.js';
+import { hookIsIn } from './hook-image.js';
 import { checkProgram, type Integration } from './integration.js';
 import { crashKernel, crashKernelText, kdumpIsOn, reloadKdump } from './kdump.js';
 import {
@@ -17,10 +18,9 @@ import {
   removeKernels,
   wrappedVersions,
 } from './kernels.js';
-import { changesFor, hookImages, kdumpInitrd, remakeOlder } from './parts.js';
+import { changesFor, hookImages, remakeOlder } from './parts.js';
 import { PLACES_OF } from './places.js';
-import { failureText } from './run-command.js';
-import { type Install, kernelFiles, type Part, readInstall } from './state.js';
+import { type Install, kdumpInitrd, kernelFiles, type Part, readInstall } from './state.js';
 import { readTextOf, type System } from './system.js';
 
 /** What `install` and `uninstall` work with. */
@@ -216,10 +216,9 @@ async function checkInitramfs(system: System, { install, steps }: InstallPlan): 
   const problems = images.length === 0 ? [`no initramfs of ${running} was made`] : [];
   for (const image of images) {
     const isDracuts = hook.generator === 'dracut' && image !== kdumpInitrd(running);
-    const lister = isDracuts ? 'lsinitrd' : 'lsinitramfs';
-    const result = await system.run(lister, [system.locate(image)]);
-    if (result.status !== 0) problems.push(`${lister} ${image}: ${failureText(result)}`);
-    else if (!result.stdout.includes('usr/lib/shootdown/gate'))
+    const isIn = await attemptAsync(() => hookIsIn(system, image, isDracuts ? 'dracut' : 'initramfs-tools'));
+    if (isIn instanceof ShootdownError) problems.push(isIn.message);
+    else if (!isIn)
       problems.push(`the hook is not in ${image}: see what its making said, then install again`);
   }
   return problems;

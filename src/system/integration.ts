@@ -32,7 +32,7 @@ export function filled({ read, lib, program }: Integration, name: string): strin
  * or whose path a unit or a script could not name.
  */
 export function checkProgram({ lib, program, fleeting }: Omit<Integration, 'read'>): void {
-  const advice = 'npm install -g shootdown, or the Debian package';
+  const advice = 'npm pack there, then npm install --global what it made; or the Debian package';
   if (fleeting !== null)
     throw new ShootdownError('refused', `this shootdown ${fleeting} and may be gone when needed: ${advice}`);
   for (const path of [...program, lib]) {

@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parseKdumpSettings } from './kdump-settings.js';
-import { kdumpLine } from './parts.js';
+import { kdumpLine, parseKdumpSettings } from './kdump-settings.js';
 
 const LINE = kdumpLine('/usr/share/shootdown/integrations/lib');
 

@@ -1,3 +1,6 @@
+import { PLACES_OF } from './places.js';
+import { readTextOf, type System } from './system.js';
+
 /** What /etc/default/kdump-tools says, as far as it can be read without running it. */
 export interface KdumpSettings {
   /** USE_KDUMP is there and not 0. */
@@ -17,11 +20,21 @@ export interface KdumpSettings {
   readonly continued: boolean;
 }
 
-const OUR_LINE = /^eval "\$\((\/\S+)\/kdump-kernel 2>\/dev\/null\)" \|\| : # shootdown$/m;
+/** The line that is added to /etc/default/kdump-tools. A script that breaks prints nothing, and the plain kernel is loaded. */
+export function kdumpLine(lib: string): string {
+  return `eval "$(${lib}/kdump-kernel 2>/dev/null)" || : # shootdown`;
+}
+
+/** `kdumpLine`, whatever its folder. */
+export const KDUMP_LINE = /^eval "\$\((\/\S+)\/kdump-kernel 2>\/dev\/null\)" \|\| : # shootdown$/m;
+
+export function readKdumpSettings(system: Pick<System, 'read'>): KdumpSettings {
+  return parseKdumpSettings(readTextOf(system, PLACES_OF.kdumpDefaults) ?? '');
+}
 
 /** Only plain assignments count, the last of each name; what a script in it computes is not known. */
 export function parseKdumpSettings(text: string): KdumpSettings {
-  const ours = OUR_LINE.exec(text);
+  const ours = KDUMP_LINE.exec(text);
   const above = ours ? text.slice(0, ours.index) : text;
   const before = assignments(above);
   const after = assignments(ours ? text.slice(ours.index + ours[0].length) : '');

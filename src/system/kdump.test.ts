@@ -1,9 +1,9 @@
 import { utimesSync } from 'node:fs';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { debianSystem, RUNNING } from '../../test/support/debian-system.js';
 import { addToTree, type FakeSystem, failingSystem, removeTree } from '../../test/support/system-tree.js';
 import { crashKernel, initrdToLoad, initrdToMake, loadedInitrd, reloadIfBehind } from './kdump.js';
-import { kdumpLine } from './parts.js';
+import { kdumpLine } from './kdump-settings.js';
 import type { System } from './system.js';
 
 const DEFAULTS = '/etc/default/kdump-tools';
@@ -32,10 +32,31 @@ describe('what kdump-tools loads', () => {
     withDefaults(text);
     expect(initrdToLoad(system, RUNNING)).toBe(`${folder}/initrd.img-${RUNNING}`);
   });
+
+  it.each([
+    'KDUMP_KERNEL=/var/lib/kdump/vmlinuz\nKDUMP_INITRD=\n',
+    'KDUMP_KERNEL=/var/lib/kdump/vmlinuz\n#KDUMP_INITRD=/var/lib/kdump/initrd.img\n',
+    `KDUMP_KERNEL=/boot/vmlinuz-${RUNNING}\n`,
+  ])('with %j is a kernel alone', (text) => {
+    withDefaults(text);
+    expect(initrdToLoad(system, RUNNING)).toBeNull();
+  });
+
+  it('is a kernel alone where that was noted, and not known where nothing was', () => {
+    withDefaults('');
+    const note = (line: string) => addToTree(system.root, '/var/crash/kexec_cmd', line);
+    note('/sbin/kexec -p --command-line="x" /var/lib/kdump/vmlinuz\n');
+    expect(loadedInitrd(system, RUNNING)).toBeNull();
+    note('kexec -p --ramdisk /x --command-line="x" /var/lib/kdump/vmlinuz\n');
+    expect(loadedInitrd(system, RUNNING)).toBe('/x');
+    note('');
+    expect(loadedInitrd(system, RUNNING)).toBeUndefined();
+  });
 });
 
 const HOOK = `/etc/kernel/postinst.d/kdump-tools ${RUNNING}`;
-const LINE = `KDUMP_KERNEL=/var/lib/kdump/vmlinuz\n${kdumpLine('/lib')}\n`;
+const DEBIANS = 'KDUMP_KERNEL=/var/lib/kdump/vmlinuz\nKDUMP_INITRD=/var/lib/kdump/initrd.img\n';
+const LINE = `${DEBIANS}${kdumpLine('/lib')}\n`;
 const WRAPPED = `/var/lib/shootdown/kernels/vmlinuz-${RUNNING}`;
 const INITRD = `/var/lib/kdump/initrd.img-${RUNNING}`;
 const SYSCTLS = '/etc/kdump/sysctl.conf';
@@ -164,8 +185,117 @@ describe('what waits for a crash is loaded anew', () => {
     expect(crashKernel(system).loaded).toBe(true);
   });
 
+  it('not where that would be without a kernel for minutes whatever is done first', async () => {
+    withDefaults(LINE);
+    addToTree(system.root, WRAPPED, 'wrapped');
+    addToTree(system.root, '/usr/sbin/kdump-config', { text: 'check_sysctl_change()\n', mode: 0o755 });
+    const stays = {
+      problems: [
+        expect.stringMatching(
+          /^\/etc\/kdump\/sysctl\.conf is missing,.* stays: put it back \(it may be empty\)/,
+        ),
+      ],
+    };
+    expect(await reloadIfBehind(kdumpTools())).toMatchObject(stays);
+    expect(system.ran).toEqual([]);
+    // Nor where it would remove its initrd and could not make another.
+    system.remove('/usr/sbin/mkinitramfs');
+    expect(await reloadIfBehind(kdumpTools())).toMatchObject(stays);
+    // One in /boot it leaves alone.
+    addToTree(system.root, DEFAULTS, `USE_KDUMP=1\n${kdumpLine('/lib')}\n`);
+    expect(await reloadIfBehind(kdumpTools())).toMatchObject({ problems: [] });
+    expect(system.ran).toEqual([UNLOAD, LOAD]);
+  });
+
+  it('once that file is put back, be it empty', async () => {
+    withDefaults(LINE);
+    addToTree(system.root, '/usr/sbin/kdump-config', { text: 'check_sysctl_change()\n', mode: 0o755 });
+    addToTree(system.root, SYSCTLS, '');
+    const tools = kdumpTools();
+    expect(await reloadIfBehind(tools)).toMatchObject({ problems: [] });
+    expect(system.ran).toEqual([HOOK, UNLOAD, LOAD]);
+    expect(tools.unguarded).toEqual([]);
+  });
+
   it('dracut alone makes no initrd of kdump-tools', () => {
     system = debianSystem({ [INITRD]: null, '/usr/sbin/mkinitramfs': null });
     expect(initrdToMake(system)).toBeUndefined();
+  });
+});
+
+describe('where nothing waits for a crash', () => {
+  const installed = (parts: object) =>
+    addToTree(
+      system.root,
+      '/etc/shootdown/install.json',
+      JSON.stringify({ schema: 'shootdown.install/1', parts, policy: null, sign: null }),
+    );
+  const hook = (when: string) => ({ hook: { when, generator: 'initramfs-tools' } });
+  /** As systemctl says of kdump-tools.service. */
+  const unitIs = (state: string, makes = true): System => {
+    const tools = kdumpTools({ makes });
+    return {
+      ...tools,
+      run: async (command, args, given) => {
+        const result = await tools.run(command, args, given);
+        return command === 'systemctl' ? { status: 0, stdout: `${state}\n`, stderr: '' } : result;
+      },
+    };
+  };
+  const NONE = 'no kernel is loaded for a crash';
+  const ASKS = 'systemctl is-active kdump-tools.service';
+  const nothingLoaded = () => {
+    withDefaults(LINE);
+    addToTree(system.root, '/sys/kernel/kexec_crash_loaded', '0\n');
+  };
+
+  it.each(['active', 'failed', ''])('one is loaded for what needs it (%j)', async (state) => {
+    for (const parts of [{ kdump: {} }, hook('crash')]) {
+      nothingLoaded();
+      installed(parts);
+      addToTree(system.root, WRAPPED, 'wrapped');
+      addToTree(system.root, `${WRAPPED}.sha256`, 'sums');
+      expect(await reloadIfBehind(unitIs(state))).toEqual({
+        loaded: `loaded for a crash: ${WRAPPED}`,
+        problems: [],
+      });
+      removeTree(system.root);
+    }
+  });
+
+  it('that none could be loaded is a problem', async () => {
+    nothingLoaded();
+    installed({ kdump: {} });
+    system.remove(INITRD);
+    const stuck = unitIs('active', false);
+    const loads = vi.fn(async () => ({ status: 1, stdout: '', stderr: 'no space\n' }));
+    const run: System['run'] = (command, args, given) =>
+      args[0] === 'load' ? loads() : stuck.run(command, args, given);
+    expect(await reloadIfBehind({ ...stuck, run })).toEqual({
+      loaded: `${NONE}: no dump would be saved`,
+      problems: ['kdump-config load: no space'],
+    });
+    // The plain one was tried, too.
+    expect(loads).toHaveBeenCalledTimes(2);
+  });
+
+  it.each([
+    ['inactive', `${NONE}, and kdump-tools.service is not started: systemctl start kdump-tools`],
+    [
+      'activating',
+      `${NONE}, and kdump-tools.service is just being started or stopped: shootdown doctor says what came of it`,
+    ],
+  ])('nothing is done beside a unit that is %s, and that is a problem', async (state, problem) => {
+    nothingLoaded();
+    installed({ kdump: {} });
+    expect((await reloadIfBehind(unitIs(state)))?.problems).toEqual([problem]);
+    expect(system.ran).toEqual([ASKS]);
+  });
+
+  it.each([{}, { kexec: {} }, hook('always')])('nothing is done for %j', async (parts) => {
+    nothingLoaded();
+    installed(parts);
+    expect(await reloadIfBehind(unitIs('active'))).toBeUndefined();
+    expect(system.ran).toEqual([]);
   });
 });

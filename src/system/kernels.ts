@@ -244,9 +244,10 @@ function isFresh(
 ): boolean {
   const record = soundRecord(system, version);
   if (!record) return false;
-  const { wrapped: _, made: __, ...then } = record;
-  const known = anyMachine ? { ...then, machine: now.machine } : then;
-  return JSON.stringify(sorted(known)) === JSON.stringify(sorted(now)) && isWhole(system, version, record);
+  const known = anyMachine ? { ...record, machine: now.machine } : record;
+  return (
+    JSON.stringify(madeWith(known)) === JSON.stringify(madeWith(now)) && isWhole(system, version, record)
+  );
 }
 
 /** Of all that a kernel is made with, what has to be so for an older one to be loaded. */
@@ -286,7 +287,8 @@ function soundRecord(system: System, version: string): KernelRecord | undefined 
   }
 }
 
-function sorted(value: Omit<KernelRecord, 'wrapped' | 'made'>): unknown[] {
+/** By what it is decided whether a wrapped kernel is what would be made now. */
+function madeWith(value: Omit<KernelRecord, 'wrapped' | 'made'>): unknown[] {
   const { original, tool, policy, machine, cert } = value;
   return [original.path, original.sha256, tool, policy.name, policy.sha256, machine, cert];
 }

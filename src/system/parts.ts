@@ -1,19 +1,20 @@
 import type { Change, CommandChange } from './change.js';
 import { filled, type Integration } from './integration.js';
+import { kdumpLine } from './kdump-settings.js';
 import { bootVersions } from './kernels.js';
 import { PLACES_OF } from './places.js';
-import { type Generator, type Install, kernelFiles, type Part, stateText } from './state.js';
+import {
+  type Generator,
+  type Hook,
+  type Install,
+  kdumpInitrd,
+  kernelFiles,
+  type Part,
+  stateText,
+} from './state.js';
 import { hasProgram, readTextOf, type System } from './system.js';
 
-type Hook = NonNullable<Install['parts']['hook']>;
-
-const UNITS = '/etc/systemd/system';
 const DRACUT_MODULE = '/usr/lib/dracut/modules.d/95shootdown';
-
-/** The line that is added to /etc/default/kdump-tools. A script that breaks prints nothing, and the plain kernel is loaded. */
-export function kdumpLine(lib: string): string {
-  return `eval "$(${lib}/kdump-kernel 2>/dev/null)" || : # shootdown`;
-}
 
 /** What a part of the installation consists of on this system. `install` says what is installed after it. */
 export function changesFor(
@@ -44,7 +45,7 @@ function kdumpChanges(_system: System, _install: Install, integration: Integrati
     ...flightSaver(integration),
     {
       kind: 'file',
-      path: `${UNITS}/kdump-tools.service.d/shootdown.conf`,
+      path: `${PLACES_OF.units}/kdump-tools.service.d/shootdown.conf`,
       content: filled(integration, 'systemd/kdump-tools.service.d/shootdown.conf'),
       mode: 0o644,
       why: 'refreshes the wrapped kernel before kdump loads it, and loads the plain one if it cannot be loaded',
@@ -73,7 +74,8 @@ function kexecChanges(_system: System, _install: Install, integration: Integrati
 }
 
 function hookChanges(system: System, install: Install, integration: Integration): readonly Change[] {
-  const hook = install.parts.hook ?? { when: 'crash', generator: 'initramfs-tools' };
+  const { hook } = install.parts;
+  if (!hook) throw new Error('install says nothing of the hook');
   const saver = system.exists(PLACES_OF.kdumpDefaults) ? flightSaver(integration) : [];
   const files = generatorsOf(system, hook).flatMap((generator) => hookFiles(generator, integration));
   return [...saver, ...files, ...remake(system, hook, newest(system))];
@@ -113,11 +115,6 @@ export function hookImages(system: System, hook: Hook, version: string): readonl
   const own = hook.generator === 'dracut' || hook.when === 'always' ? initramfsPaths(version) : [];
   const kdump = hook.generator === 'initramfs-tools' || makesKdumpImage(system, hook);
   return [...(kdump ? [kdumpInitrd(version)] : []), ...own];
-}
-
-/** Made by kdump-tools for itself. */
-export function kdumpInitrd(version: string): string {
-  return `${PLACES_OF.kdumpState}/initrd.img-${version}`;
 }
 
 /** What would put the hook into the initramfs of those kernels in /boot that `install` leaves as they are. */
@@ -214,13 +211,18 @@ function flightSaver(integration: Integration): readonly Change[] {
 
 function unit(integration: Integration, name: string, why: string): Change {
   const content = filled(integration, `systemd/${name}`);
-  return { kind: 'file', path: `${UNITS}/${name}`, content, mode: 0o644, why };
+  return { kind: 'file', path: `${PLACES_OF.units}/${name}`, content, mode: 0o644, why };
 }
 
 /** As `systemctl enable` would. */
 function wanted(by: string, name: string): Change {
   const why = `starts it with ${by}`;
-  return { kind: 'link', path: `${UNITS}/${by}.wants/${name}`, target: `${UNITS}/${name}`, why };
+  return {
+    kind: 'link',
+    path: `${PLACES_OF.units}/${by}.wants/${name}`,
+    target: `${PLACES_OF.units}/${name}`,
+    why,
+  };
 }
 
 function reload(system: System): readonly Change[] {

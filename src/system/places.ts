@@ -9,6 +9,7 @@ export const PLACES_OF = {
   changes: '/var/lib/shootdown/changes.json',
   backup: '/var/lib/shootdown/backup',
   boot: '/boot',
+  units: '/etc/systemd/system',
   kdumpDefaults: '/etc/default/kdump-tools',
   kdumpHook: '/etc/kernel/postinst.d/kdump-tools',
   kdumpState: '/var/lib/kdump',

@@ -2,13 +2,14 @@ import type { Machine } from '../host/scan.js';
 import { ShootdownError } from '../pci/error.js';
 import { VERSION } from '../version.js';
 import { hookIsLoaded } from './doctor-hook.js';
-import { isWrapped, loadedWord } from './doctor-loaded.js';
+import { isWrapped, loadedWord, mayAct } from './doctor-loaded.js';
 import { DoctorView } from './doctor-view.js';
 import { openSystem, type System } from './system.js';
 
 /**
  * Whether what waits for a crash of this machine stops what is live then: its kernel is wrapped, or the hook is in its
- * initramfs, and neither is told to leave it. `undefined` where nothing is loaded, or it cannot be told what.
+ * initramfs, and neither is told to leave it. `undefined` where nothing is loaded, or it cannot be told what, or the hook
+ * in it is not as it would be made now.
  */
 export async function captureIsProtected(
   machine: Machine,
@@ -18,8 +19,7 @@ export async function captureIsProtected(
   try {
     const kernel = view.loadedKernel;
     if (kernel === undefined) return undefined;
-    const word = loadedWord(view);
-    if (word === 'off' || word === 'observe') return false;
+    if (!mayAct(loadedWord(view))) return false;
     return isWrapped(view, kernel) || (await hookIsLoaded(view));
   } catch (error) {
     // Kernels are for root to read.

@@ -31,6 +31,7 @@ export const installSchema = v.strictObject({
 
 /** What was asked of `install`: /etc/shootdown/install.json, schema `shootdown.install/1`. */
 export type Install = v.InferOutput<typeof installSchema>;
+export type Hook = NonNullable<Install['parts']['hook']>;
 
 /** @internal */
 export const kernelSchema = v.strictObject({
@@ -124,17 +125,17 @@ export const changesSchema = v.strictObject({
 export type ChangeJournal = v.InferOutput<typeof changesSchema>;
 
 /** Throws `bad-input` with what is wrong and where. */
-export function parseInstall(json: string, name: string): Install {
+function parseInstall(json: string, name: string): Install {
   return parseJson(installSchema, json, name, 'install.json of shootdown');
 }
 
 /** As `parseInstall`. */
-export function parseKernelRecord(json: string, name: string): KernelRecord {
+function parseKernelRecord(json: string, name: string): KernelRecord {
   return parseJson(kernelSchema, json, name, 'record of a wrapped kernel');
 }
 
 /** As `parseInstall`. */
-export function parseChanges(json: string, name: string): ChangeJournal {
+function parseChanges(json: string, name: string): ChangeJournal {
   return parseJson(changesSchema, json, name, 'list of changes');
 }
 
@@ -155,6 +156,11 @@ export function readKernelRecord(system: Pick<System, 'read'>, version: string):
   const { record } = kernelFiles(version);
   const text = readTextOf(system, record);
   return text === undefined ? undefined : parseKernelRecord(text, record);
+}
+
+/** The initramfs that kdump-tools makes for itself. */
+export function kdumpInitrd(version: string): string {
+  return `${PLACES_OF.kdumpState}/initrd.img-${version}`;
 }
 
 /** The files of the kernel of this version, as in `uname -r`. */

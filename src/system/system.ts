@@ -1,14 +1,15 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import * as fs from 'node:fs';
 import { dirname, join } from 'node:path';
+import { systemClock } from '../host/clock.js';
 import { writeOutput } from '../host/output-file.js';
 import { ShootdownError } from '../pci/error.js';
 import { locate } from './locate.js';
 
 export interface RunOptions {
-  /** Until it is killed. Default 300000. */
+  /** Until it is killed, with all that it has started in its process group. Default 300000. */
   readonly timeoutMs?: number;
-  /** Added to the environment of this process. */
+  /** Added to the environment of this process, of which PATH is given what it lacks of the folders of programs. */
   readonly env?: Readonly<Record<string, string>>;
   /** What it prints is bytes, not text: one character a byte. */
   readonly bytes?: boolean;
@@ -171,9 +172,15 @@ export function hasProgram(system: Pick<System, 'exists'>, name: string): boolea
 
 /** The absolute path of a program, or `undefined`. */
 export function programPath(system: Pick<System, 'exists'>, name: string): string | undefined {
-  return ['/usr/sbin', '/usr/bin', '/sbin', '/bin', '/usr/local/sbin', '/usr/local/bin']
-    .map((folder) => join(folder, name))
-    .find((path) => system.exists(path));
+  return FOLDERS.map((folder) => join(folder, name)).find((path) => system.exists(path));
+}
+
+const FOLDERS = ['/usr/sbin', '/usr/bin', '/sbin', '/bin', '/usr/local/sbin', '/usr/local/bin'];
+
+/** After `su` the folders of the administrator's programs are missing, and scripts that are run want them. */
+function pathWith(path: string | undefined): string {
+  const folders = (path ?? '').split(':').filter((folder) => folder !== '');
+  return [...folders, ...FOLDERS.filter((folder) => !folders.includes(folder))].join(':');
 }
 
 function entryOf(stat: fs.Stats): Entry {
@@ -272,30 +279,51 @@ function runProgram(command: string, args: readonly string[], options: RunOption
   return new Promise((resolve) => {
     const child = spawn(command, args, {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, LC_ALL: 'C.UTF-8', ...env },
-      timeout: timeoutMs,
-      killSignal: 'SIGKILL',
-      // ^C is for this process, which then ends between two steps.
+      env: { ...process.env, PATH: pathWith(process.env['PATH']), LC_ALL: 'C.UTF-8', ...env },
+      // ^C is for this process, which then ends between two steps; and the group is what the time limit ends.
       detached: true,
     });
+    const over = new AbortController();
+    let isLate = false;
     let [stdout, stderr] = ['', ''];
+    const end = (status: number, said = '') => {
+      over.abort();
+      resolve({ status, stdout, stderr: stderr + said });
+    };
+    // A daemon that it left behind may hold the pipes open for as long as it likes.
+    const letGo = () => {
+      child.stdout.destroy();
+      child.stderr.destroy();
+    };
     child.stdout.setEncoding(bytes ? 'latin1' : 'utf8').on('data', (text: string) => {
       if (stdout.length < outputMax) stdout += text;
     });
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       if (stderr.length < outputMax) stderr += text;
     });
-    child.on('error', (cause) => {
-      resolve({ status: codeOf(cause) === 'ENOENT' ? 127 : 126, stdout, stderr: cause.message });
-    });
+    child.on('error', (cause) => end(codeOf(cause) === 'ENOENT' ? 127 : 126, cause.message));
     child.on('exit', (status) => {
-      // A daemon that it left behind may hold the pipes open for as long as it likes.
-      if (child.killed) {
-        child.stdout.destroy();
-        child.stderr.destroy();
-        resolve({ status: 124, stdout, stderr: `${stderr}not done within ${timeoutMs / 1000} s` });
-      } else if (status === null) resolve({ status: 128, stdout, stderr });
+      if (status === null) letGo();
     });
-    child.on('close', (status) => resolve({ status: status ?? 128, stdout, stderr }));
+    child.on('close', (status) => {
+      if (isLate) end(124, `not done within ${timeoutMs / 1000} s`);
+      else end(status ?? 128);
+    });
+    void systemClock.sleep(timeoutMs, over.signal).then(() => {
+      if (over.signal.aborted) return;
+      // What has ended is not killed: its number may be another's by now.
+      isLate = child.exitCode === null && child.signalCode === null;
+      if (isLate) killGroup(child);
+      letGo();
+    });
   });
+}
+
+/** All that it has started and that has made no group of its own. */
+function killGroup({ pid }: ChildProcess): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, 'SIGKILL');
+  } catch {
+    // It has just ended.
+  }
 }

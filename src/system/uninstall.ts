@@ -7,6 +7,7 @@ import { JournalFile } from './change-journal.js';
 import { commandEntry, isVisible, planAmend, planChanges, planUndo, type Step } from './change-plan.js';
 import { installedParts, type Surroundings } from './install.js';
 import { crashKernel, crashKernelText, kdumpIsOn, reloadKdump } from './kdump.js';
+import { KDUMP_LINE } from './kdump-settings.js';
 import { type Refreshed, removeKernels, wrappedVersions } from './kernels.js';
 import { changesFor, installChange, remakeAll } from './parts.js';
 import { PLACES_OF } from './places.js';
@@ -232,14 +233,12 @@ function isGenerated(change: Change): boolean {
   return change.kind === 'file' && change.generated === true;
 }
 
-const OUR_LINE = /^eval "\$\(\/\S+\/kdump-kernel 2>\/dev\/null\)" \|\| : # shootdown$/;
-
 /** Lines in the file of kdump-tools, wherever the program was when they were added. */
 function linesOfOurs(system: System): readonly ChangeEntry[] {
   const text = readTextOf(system, PLACES_OF.kdumpDefaults) ?? '';
   return text
     .split('\n')
-    .filter((line) => OUR_LINE.test(line))
+    .filter((line) => KDUMP_LINE.test(line))
     .map((line) => ({
       kind: 'line',
       parts: ['kdump'],

@@ -213,6 +213,9 @@ class Settings(unittest.TestCase):
         self.assertEqual(self.mode('KDUMP_CMDLINE_APPEND="a shootdown=off"\n'), ("off", "a shootdown=off"))
         self.assertEqual(self.mode('KDUMP_CMDLINE_APPEND="$(cat /x)"\n')[1], None)
         self.assertEqual(self.mode("", cmdline="quiet shootdown=observe")[0], "observe")
+        for word in ("dry", "", "on,x"):
+            self.assertEqual(self.mode("", cmdline="shootdown=off shootdown=%s quiet" % word)[0], "observe")
+        self.assertEqual(self.mode("", cmdline="shootdown=off shootdown=on")[0], "act")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { afterEach } from 'vitest';
 import { scan } from '../../src/host/scan.js';
 import type { Surroundings } from '../../src/system/install.js';
+import { assignments } from '../../src/system/kdump-settings.js';
 import { makeBzImage } from './bzimage.js';
 import { memoryHost } from './memory-host.js';
 import {
@@ -25,7 +26,8 @@ export const DEBIAN: Readonly<Record<string, TreeEntry>> = {
   [`/boot/vmlinuz-${RUNNING}`]: { text: makeBzImage({ kernel: RUNNING }), mode: 0o644 },
   [`/boot/vmlinuz-${OTHER}`]: { text: makeBzImage({ kernel: OTHER }), mode: 0o600 },
   [`/boot/initrd.img-${RUNNING}`]: 'initrd',
-  '/etc/default/kdump-tools': '# kdump-tools\nUSE_KDUMP=1\nKDUMP_KERNEL=/var/lib/kdump/vmlinuz\n',
+  '/etc/default/kdump-tools':
+    '# kdump-tools\nUSE_KDUMP=1\nKDUMP_KERNEL=/var/lib/kdump/vmlinuz\nKDUMP_INITRD=/var/lib/kdump/initrd.img\n',
   '/etc/initramfs-tools/hooks': 'folder/',
   '/etc/kernel/postinst.d/kdump-tools': program,
   '/etc/kernel/postrm.d/kdump-tools': program,
@@ -79,13 +81,22 @@ export function debianSystems(): typeof debianSystem {
   };
 }
 
-/** As kdump-tools does, where our line finds a kernel that it may load. */
+/**
+ * As kdump-tools does, where our line finds a kernel that it may load. Told of no kernel, it takes kernel and initrd from
+ * /boot; told of one, it looks for no initrd but the one that it is told of.
+ */
 function load(system: FakeSystem, env: Readonly<Record<string, string>>): void {
-  const ours = system.read('/etc/default/kdump-tools')?.includes('kdump-kernel');
+  const text = system.read('/etc/default/kdump-tools')?.toString() ?? '';
+  const set = assignments(text);
+  const told = set.get('KDUMP_KERNEL') ?? '';
+  const initrd = told === '' ? `/boot/initrd.img-${RUNNING}` : (set.get('KDUMP_INITRD') ?? '');
+  const ours = text.includes('kdump-kernel');
   const wrapped = `/var/lib/shootdown/kernels/vmlinuz-${RUNNING}`;
-  const kernel = ours && env['SHOOTDOWN_PLAIN'] !== '1' && system.exists(`${wrapped}.sha256`);
+  const isOurs = ours && env['SHOOTDOWN_PLAIN'] !== '1' && system.exists(`${wrapped}.sha256`);
+  const kernel = isOurs ? wrapped : told || `/boot/vmlinuz-${RUNNING}`;
+  const words = initrd === '' ? 'kexec -p' : `kexec -p --initrd=${initrd}`;
   addToTree(system.root, '/sys/kernel/kexec_crash_loaded', '1\n');
-  addToTree(system.root, '/var/crash/kexec_cmd', `kexec -p ${kernel ? wrapped : '/var/lib/kdump/vmlinuz'}\n`);
+  addToTree(system.root, '/var/crash/kexec_cmd', `${words} ${kernel}\n`);
 }
 
 export function debianAround(

@@ -85,7 +85,8 @@ it('installed, upgraded, crashed, removed: the dump is saved with its flight rec
   const path = `${dump.folder}/${basename(found)}`;
   const flight = await guest.run(`shootdown flight ${path}`);
   const doctor = await doctorOf(guest);
-  console.error(`${flight.output}\ndoctor: status ${doctor.status}\n${doctor.findings.join('\n')}`);
+  const looks = await guest.run('kdump-config show; ls /var/crash/*/; shootdown doctor');
+  console.error(`${flight.output}\n${looks.output}\nstatus ${doctor.status}\n${doctor.findings.join('\n')}`);
   expect(flight.status).toBe(0);
   expect(problemsOf(doctor)).toEqual([]);
   expect(doctor.status).toBe(0);

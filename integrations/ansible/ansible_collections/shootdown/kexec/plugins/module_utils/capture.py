@@ -17,7 +17,7 @@ CMDLINE = "/proc/cmdline"
 BLOCK = re.compile(r"^# BEGIN shootdown mode$.*?^# END shootdown mode$\n?", re.M | re.S)
 ASSIGNMENT = r"""^[ \t]*(?:export[ \t]+)?%s=(?:"([^"\n]*)"|'([^'\n]*)'|([^\s#;]*))"""
 OWN_DEFAULT = re.compile(r'^KDUMP_CMDLINE_APPEND=\$\{KDUMP_CMDLINE_APPEND:="([^"\n]*)"\}$', re.M)
-WORD = re.compile(r"(?:^|\s)shootdown=(\w+)")
+WORD = re.compile(r"(?:^|\s)shootdown=(\S*)")
 # What a shell or systemd would take for something else within double quotes.
 PLAIN = re.compile(r'^[^"\\$`]*$')
 
@@ -74,4 +74,5 @@ def mode(parts):
         return "none"
     words = "%s %s" % (read(CMDLINE), assigned(read(DEFAULTS), "KDUMP_CMDLINE_APPEND") or "")
     found = WORD.findall(words)
-    return found[-1] if found and found[-1] in ("observe", "off") else "act"
+    # The last counts; a word that stub and hook do not know has them observe.
+    return {"on": "act", "off": "off"}.get(found[-1], "observe") if found else "act"
