@@ -46,6 +46,11 @@ describe('report prometheus', () => {
     expect(readdirSync(folder)).toEqual(before);
     const text = readFileSync(target, 'utf8');
     expect(text).toContain('shootdown_functions{verdict="live",kind="endpoint"} 9\n');
+    // Two of these are the chipset's, which the policy exempts.
+    const [, sentence] =
+      shootdown(['audit', '--host', 'sim:server']).stdout.match(/, (\d+) functions? could/) ?? [];
+    expect(text).toContain(`shootdown_functions_unattended ${sentence}\n`);
+    expect(sentence).toBe('7');
     expect(text).toMatch(/^shootdown_report_timestamp_seconds 1[0-9]{9}/m);
     // That is the machine's that it runs on.
     expect(text).not.toContain('doctor');

@@ -275,6 +275,30 @@ describe.skipIf(!haveChromium())('a report in a browser', () => {
   it('fits a phone', async () => {
     await on(at('server.html'), { viewport: { width: 390, height: 800 } }, async (page) => {
       expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(390);
+      const tops = await page.$eval('[id="fn=0000:04:00.0"]', (row) =>
+        [...row.querySelectorAll('th,.v,.stp,.drv')].map((cell) => cell.getBoundingClientRect().bottom),
+      );
+      const [slot = 0, verdict = 0, step = 0, driver = 0] = tops;
+      expect(Math.max(Math.abs(verdict - slot), Math.abs(step - slot))).toBeLessThan(8);
+      expect(driver - slot).toBeGreaterThan(20);
+    });
+  });
+
+  it('hints that more of the picture follows at the right, and no longer at its end', async () => {
+    await on(at('server.html'), { viewport: { width: 900, height: 800 } }, async (page) => {
+      const shot = async (left: number) => {
+        await page.$eval('.scroll', (box, to) => box.scrollTo(to, 0), left);
+        await page.locator('.scroll').scrollIntoViewIfNeeded();
+        const box = await page.locator('.scroll').boundingBox();
+        const { x = 0, y = 0, width = 0 } = box ?? {};
+        return page.screenshot({ clip: { x: x + width - 3, y: y + 2, width: 3, height: 8 } });
+      };
+      const hint = await shot(0);
+      const none = await shot(9999);
+      expect(hint.equals(none)).toBe(false);
+      expect(await page.locator('.picture text.h').allTextContents()).toEqual([
+        ...['slot', 'verdict', 'step', 'driver', 'policy', 'device'],
+      ]);
     });
   });
 });

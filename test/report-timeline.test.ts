@@ -178,7 +178,7 @@ describe.skipIf(!haveChromium())('the jump in a browser', () => {
   it('is all there without a script', async () => {
     await on(file, { javaScriptEnabled: false }, async (page) => {
       expect(await page.locator('.tl-controls, .tl-now, .tl-cursor').count()).toBe(0);
-      expect(await page.locator('.tl-story svg.tl-svg').count()).toBe(2);
+      expect(await page.locator('.tl-story svg[role=img]').count()).toBe(2);
       const text = await textOf(page.locator('#jump'));
       for (const said of [
         '−1.0 the old kernel panics on processor 0; no device is told',
@@ -207,6 +207,33 @@ describe.skipIf(!haveChromium())('the jump in a browser', () => {
     }
     await on(file, { viewport: { width: 390, height: 800 } }, async (page) => {
       expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(390);
+      // The rows' names stay where they are, over those in the picture, which goes.
+      const lefts = () =>
+        page.$eval('.tl-wide', (wide) =>
+          [...wide.querySelectorAll('.tl-label')]
+            .filter(({ textContent }) => textContent.startsWith('processor'))
+            .map((name) => name.getBoundingClientRect().left),
+        );
+      const [before = 0, beside = 0] = await lefts();
+      expect(before).toBeGreaterThan(0);
+      expect(Math.abs(before - beside)).toBeLessThan(1);
+      await page.$eval('.tl-scroll', (box) => box.scrollTo({ left: 300, behavior: 'instant' }));
+      const [after = 0, gone = 0] = await lefts();
+      expect(Math.abs(after - before)).toBeLessThan(1);
+      expect(before - gone).toBeGreaterThan(250);
+    });
+  });
+
+  it('is named at the top of its page, by policy and verdict', async () => {
+    await on(file, {}, async (page) => {
+      const links = page.locator('header .tl-links li');
+      const said = (await links.allTextContents()).map((text) => text.trim());
+      expect(said).toHaveLength(2);
+      expect(said[0]).toMatch(/^policy none, [a-z]+ path: ✗ /);
+      expect(said[1]).toMatch(/^policy ours, [a-z]+ path: ✓ clean$/);
+      await links.nth(1).locator('a').click();
+      expect(await page.locator('#tl-0-1').textContent()).toContain('policy ours');
+      expect(new URL(page.url()).hash).toBe('#tl-0-1');
     });
   });
 

@@ -97,7 +97,7 @@ export const labRunSchema = v.strictObject({
   functions: v.array(v.strictObject({ slot, ids: v.string(), before: stateSchema, after: stateSchema })),
   apply: v.nullable(
     v.strictObject({
-      status: v.number(),
+      status: v.pipe(v.number(), v.integer()),
       gated: count,
       stopped: count,
       live: count,

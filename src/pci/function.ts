@@ -29,8 +29,8 @@ export interface Msi {
   readonly is64bit: boolean;
   /** Has a mask bit for each vector. */
   readonly perVectorMasking: boolean;
-  /** Vectors that the function asks for and those it was given. */
-  readonly vectorsWanted: number;
+  /** Vectors that the function asks for, which an audit in a file does not say, and those it was given. */
+  readonly vectorsWanted: Seen<number>;
   readonly vectors: number;
 }
 

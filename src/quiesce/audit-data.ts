@@ -5,7 +5,7 @@ import type { Slot } from '../pci/slot.js';
 import { SEVERITIES } from './findings.js';
 import { parseJson } from './parse-json.js';
 import { POLICY_ACTIONS } from './policy.js';
-import { type Data, flag, hexadecimal, name, slot, uint } from './schema-parts.js';
+import { count, type Data, flag, hexadecimal, name, slot, uint } from './schema-parts.js';
 
 // What `audit --json` prints, schema `shootdown.audit/1`. `null` means none, or not to be seen. `report/audit-json.ts`
 // makes it.
@@ -73,8 +73,8 @@ const functionSchema = v.strictObject({
   driver: name,
   driverKnown: v.boolean(),
   bootVga: v.pipe(flag, v.description('as the system says')),
-  numaNode: v.nullable(v.number()),
-  iommuGroup: v.nullable(v.number()),
+  numaNode: v.nullable(v.pipe(v.number(), v.integer())),
+  iommuGroup: v.nullable(count),
   iommuDomain: name,
   resetMethods: v.nullable(v.array(v.string())),
   holds: v.array(v.picklist(['root', 'swap', 'console'])),

@@ -165,6 +165,14 @@ describe('findings', () => {
     expect(await idsOf(functions, 'normal')).not.toContain('SD022');
   });
 
+  it('SD022 and SD102 are not for what sleeps', async () => {
+    const asleep: MemoryFunction = { ...driven('x'), capabilities: [{ kind: 'pm', state: 3 }] };
+    expect(await idsOf({ '0001:00:02.0': asleep })).toEqual(['SD006']);
+    expect(await idsOf({ '0001:00:02.0': asleep, '0001:00:03.0': driven('x') })).toContain('SD102');
+    const { findings } = await auditOf({ '0001:00:02.0': asleep, '0001:00:03.0': driven('x') });
+    expect(findings[0]?.evidence).toBe('1 live, 0001:00:03.0 the first of them');
+  });
+
   it('SD020 where the host refuses', async () => {
     const host = memoryHost({ '00:02.0': NIC });
     host.interfere.read = (slot) => {

@@ -13,6 +13,7 @@ import {
   intxFree,
   isBridge,
   messagesEnabled,
+  sleepState,
   transactionsPending,
   type Verdict,
   verdictOf,
@@ -24,6 +25,8 @@ export interface AuditedFunction {
   readonly verdict: Verdict;
   /** What the policy would do with it where this path is shot: before a normal jump, between the kernels of a crash. */
   readonly decision: Decision;
+  /** Linux would not clear its BME on the way into a normal jump. */
+  readonly neverCleared: boolean;
 }
 
 export interface Audit {
@@ -55,7 +58,10 @@ export function audit(machine: Machine, policy: Policy, path: JumpPath): Audit {
   const findings: Finding[] = [];
   for (const [slot, node] of machine.topology.nodes) {
     const facts = machine.facts.get(slot) ?? {};
-    const audited = { node, facts, decision: decide(slot), verdict: verdictOf(node.function) };
+    const audited = {
+      ...{ node, facts, decision: decide(slot), verdict: verdictOf(node.function) },
+      neverCleared: neverCleared(facts),
+    };
     functions.push(audited);
     findings.push(...functionFindings({ ...audited, fn: node.function, path }, machine));
   }
@@ -79,8 +85,7 @@ export function liveFunctions(audited: Audit): AuditedFunction[] {
 export function writers(audited: Audit): AuditedFunction[] {
   return liveFunctions(audited).filter((view) => {
     const fn = view.node.function;
-    const state = seen(fn.pm)?.state ?? 'D0';
-    return busMaster(fn) && !isChipset(view) && (state === 'D0' || state === 'unknown');
+    return busMaster(fn) && !isChipset(view) && !sleepState(fn);
   });
 }
 
@@ -89,7 +94,7 @@ export function unattended(audited: Audit): AuditedFunction[] {
   const all = writers(audited);
   return audited.path === 'crash'
     ? all
-    : all.filter((view) => view.facts.driver === undefined || neverCleared(view));
+    : all.filter((view) => view.facts.driver === undefined || view.neverCleared);
 }
 
 function functionFindings(view: View, machine: Machine): Finding[] {
@@ -116,8 +121,8 @@ function functionFindings(view: View, machine: Machine): Finding[] {
       return found;
     case 'present':
   }
-  const state = seen(fn.pm)?.state;
-  if (state && state !== 'D0' && state !== 'unknown') add('SD006', `PCI_PM_CTRL shows ${state}`);
+  const state = sleepState(fn);
+  if (state) add('SD006', `PCI_PM_CTRL shows ${state}`);
   else found.push(...liveFindings(view));
   if (isBridge(fn)) found.push(...bridgeFindings(view, machine));
   if (isFar(view)) add('SD022', segmentText(view));
@@ -174,16 +179,15 @@ function liveFindings(view: View): Finding[] {
     decision.action === 'exempt'
       ? { advice: `Rule ${decision.rule} leaves it alone: change the policy to gate it.` }
       : {};
-  if (facts.driver === null || (path === 'normal' && neverCleared(view))) {
-    const known = path === 'normal' && !neverCleared(view);
+  if (facts.driver === null || (path === 'normal' && view.neverCleared)) {
+    const known = path === 'normal' && !view.neverCleared;
     return [...found, ...one('SD001', { ...advice, ...(known ? { severity: 'warning' } : {}) })];
   }
   return [...found, ...doubtful, ...one('SD003', advice)];
 }
 
 /** On the normal path Linux clears BME of every function whose power state it knows, driver or not. */
-function neverCleared({ facts }: Pick<AuditedFunction, 'facts'>): boolean {
-  const { powerState, driver } = facts;
+function neverCleared({ powerState, driver }: FunctionFacts): boolean {
   return powerState === 'unknown' || (driver === null && powerState === undefined);
 }
 
@@ -249,8 +253,8 @@ function machineFindings(machine: Machine, functions: readonly AuditedFunction[]
 
 /** A live function that would be stopped between the kernels if ports CF8 and CFC reached it. */
 function isFar({ node: { function: fn }, verdict, decision }: AuditedFunction): boolean {
-  const { domain } = slotParts(fn.slot);
-  return verdict === 'live' && !isBridge(fn) && decision.action !== 'exempt' && domain !== 0;
+  const awake = verdict === 'live' && !isBridge(fn) && !sleepState(fn);
+  return awake && decision.action !== 'exempt' && slotParts(fn.slot).domain !== 0;
 }
 
 function segmentText({ node: { function: fn, parent } }: AuditedFunction): string {

@@ -262,7 +262,8 @@ export const FINDINGS = {
     meaning:
       'A capture kernel is loaded, and nothing shows that it will stop the functions that are live then.',
     evidence: '/sys/kernel/kexec_crash_loaded reads 1.',
-    advice: 'Put the drivers of the live functions into the capture initramfs, so that they reset them.',
+    advice:
+      'Wrap the capture kernel (`shootdown install kdump`, or `shootdown wrap`), or put the drivers of the live functions into the capture initramfs, so that they reset them.',
     hazards: ['H07', 'H12'],
   },
   SD105: {

@@ -1,14 +1,15 @@
 import type { FunctionFacts } from '../host/facts.js';
 import type { Machine } from '../host/scan.js';
-import { type PciFunction, type PowerState, seen } from '../pci/function.js';
+import { type PciFunction, seen } from '../pci/function.js';
 import * as regs from '../pci/regs.js';
 import { compareSlots, type Slot, slotParts } from '../pci/slot.js';
 import { ancestors, descendants, type TopologyNode } from '../pci/topology.js';
 import { type Decision, decider, isVirtual } from './decide.js';
 import { fingerprint } from './fingerprint.js';
+import { keptByDriver, releases } from './kept-by-driver.js';
 import type { Plan, Skipped, Step } from './plan-data.js';
 import type { Place, Policy } from './policy.js';
-import { isAsleep, isBridge, messagesEnabled, verdictOf } from './verdict.js';
+import { isAsleep, isBridge, messagesEnabled, sleepState, verdictOf } from './verdict.js';
 
 export interface PlanOptions {
   readonly at: Place;
@@ -111,12 +112,6 @@ const ladder = (reason: string): Why => ({ rule: 'ladder', reason });
 const QUIET = ladder('quiet: BME is clear and INTx does not fire');
 const NOT_SELECTED: Why = { rule: 'selection', reason: 'not selected on the command line' };
 
-/** The state of a function that the PM capability shows to sleep. */
-function sleepState(fn: PciFunction): PowerState | undefined {
-  const state = seen(fn.pm)?.state;
-  return state === undefined || state === 'D0' || state === 'unknown' ? undefined : state;
-}
-
 function reasonToSkip({ decision, facts, node }: Target, machine: Machine, at: Place): Why | undefined {
   const fn = node.function;
   if (decision.action === 'preserve') return decision;
@@ -132,15 +127,16 @@ function reasonToSkip({ decision, facts, node }: Target, machine: Machine, at: P
     case 'present':
   }
   const { driver } = facts;
-  const releases = at === 'before' && (decision.action === 'unbind' || decision.action === 'reset');
-  if (verdictOf(fn) === 'quiet' && !(releases && driver)) return QUIET;
+  const released = at === 'before' && releases(decision.action);
+  if (verdictOf(fn) === 'quiet' && !(released && driver)) return QUIET;
   if (decision.action === 'exempt') return decision;
   const state = sleepState(fn);
   if (state) return ladder(`in ${state}: it can make no requests, and is not written`);
-  if (at !== 'between' && driver === undefined) {
+  const kept = keptByDriver(at, decision.action, driver);
+  if (kept === 'not-known') {
     return ladder('not known whether a driver is bound, which gating would starve (lspci -k tells)');
   }
-  if (at !== 'between' && driver !== null && !releases) {
+  if (kept === 'bound') {
     return ladder(`bound to ${driver}: left to the driver's shutdown, since gating would starve it`);
   }
   if (at === 'between' && slotParts(fn.slot).domain !== 0) {
@@ -203,7 +199,7 @@ function reasonToKeepDriver(
   machine: Machine,
   planned: ReadonlySet<Slot>,
 ): Why | undefined {
-  if (decision.action !== 'unbind' && decision.action !== 'reset') return undefined;
+  if (!releases(decision.action)) return undefined;
   const fn = node.function;
   // When its driver goes, Linux clears BME of a bridge, whatever is below it.
   if (isBridge(fn))
@@ -229,7 +225,7 @@ const hasBelow = (node: TopologyNode): boolean => isBridge(node.function) || nod
 function releaseSteps({ node, facts, decision }: Target): DraftStep[] {
   const base = { slot: node.function.slot, rule: decision.rule, reason: decision.reason };
   const steps: DraftStep[] = [];
-  if (decision.action !== 'unbind' && decision.action !== 'reset') return steps;
+  if (!releases(decision.action)) return steps;
   if (facts.driver != null) steps.push({ ...base, kind: 'unbind', driver: facts.driver });
   if (decision.action === 'reset') steps.push({ ...base, kind: 'reset' });
   return steps;

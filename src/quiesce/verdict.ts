@@ -1,4 +1,4 @@
-import { type PciFunction, seen } from '../pci/function.js';
+import { type PciFunction, type PowerState, seen } from '../pci/function.js';
 import * as regs from '../pci/regs.js';
 
 /**
@@ -16,6 +16,12 @@ export type JournalVerdict = 'gated' | 'stopped' | 'live' | 'quiet' | 'unknown';
 export const isBridge = (fn: PciFunction): boolean => fn.bridge !== null;
 /** Known to make no requests because it is without power or suspended. */
 export const isAsleep = (fn: PciFunction): boolean => fn.presence === 'd3cold' || fn.presence === 'suspended';
+/** The state of a function that was read and that its PM capability shows to sleep: it can make no requests. */
+export function sleepState(fn: PciFunction): PowerState | undefined {
+  const state = seen(fn.pm)?.state;
+  return state === undefined || state === 'D0' || state === 'unknown' ? undefined : state;
+}
+
 export const busMaster = (fn: PciFunction): boolean => (fn.command & regs.PCI_COMMAND_MASTER) !== 0;
 export const intxDisabled = (fn: PciFunction): boolean => (fn.command & regs.PCI_COMMAND_INTX_DISABLE) !== 0;
 export const intxAsserted = (fn: PciFunction): boolean => (fn.status & regs.PCI_STATUS_INTERRUPT) !== 0;

@@ -4,10 +4,12 @@ import { Ajv } from 'ajv';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { machines } from '../../test/support/arbitrary.js';
+import type { CapabilityDescription } from '../../test/support/encode.js';
 import { type MemoryFunction, memoryHost, slotOf } from '../../test/support/memory-host.js';
 import { policies } from '../../test/support/policies.js';
 import { type Machine, scan } from '../host/scan.js';
 import { compileTable } from '../image/table.js';
+import type { TopologyNode } from '../pci/topology.js';
 import { audit } from '../quiesce/audit.js';
 import { parseAudit } from '../quiesce/audit-data.js';
 import { machineFromAudit } from '../quiesce/audit-machine.js';
@@ -88,6 +90,8 @@ describe('the audit as JSON', () => {
     const json = JSON.parse(textOf(await scan(createMachine('server').host)));
     expect(validate(json), JSON.stringify(validate.errors)).toBe(true);
     expect(validate({ ...json, functions: [{ ...json.functions[0], class: '2' }] })).toBe(false);
+    expect(validate({ ...json, functions: [{ ...json.functions[0], iommuGroup: 1.5 }] })).toBe(false);
+    expect(validate({ ...json, functions: [{ ...json.functions[0], numaNode: 0.5 }] })).toBe(false);
   });
 
   it('keeps message control as far as it is printed', async () => {
@@ -107,6 +111,21 @@ describe('the audit as JSON', () => {
     const after = machineFromAudit(textOf(machine), 'test').topology.nodes.get(slotOf('00:01.0'))?.function;
     expect(after?.msix).toEqual(before?.msix);
     expect(after?.msi).toMatchObject({ vectors: 32, enable: true, offset: 0x40 });
+  });
+
+  it('says nothing of transactions pending where the register was not answered', async () => {
+    const pendingIn = async (capability: CapabilityDescription, more: object = {}) => {
+      const machine = await scan(memoryHost({ '00:01.0': { command: 6, capabilities: [capability] } }));
+      const node = machine.topology.nodes.get(slotOf('00:01.0')) as TopologyNode;
+      if (node.function.express) Object.assign(node.function.express, more);
+      return parseAudit(textOf(machine), 'test').functions[0]?.transactionsPending;
+    };
+    const express = { kind: 'express', transactionsPending: true } as const;
+    expect(await pendingIn(express)).toBe(true);
+    expect(await pendingIn({ ...express, transactionsPending: false })).toBe(false);
+    expect(await pendingIn(express, { deviceStatus: 0xffff })).toBeNull();
+    // That of conventional PCI stands in `af`.
+    expect(await pendingIn({ kind: 'af', hasPending: true, transactionsPending: true })).toBeNull();
   });
 
   it('is refused where it is not whole or not an audit', async () => {

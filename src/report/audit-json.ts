@@ -3,7 +3,7 @@ import { hex } from '../pci/slot.js';
 import type { Audit, AuditedFunction } from '../quiesce/audit.js';
 import type { AuditData, AuditedFunctionData } from '../quiesce/audit-data.js';
 import { HAZARDS } from '../quiesce/hazards.generated.js';
-import { busMaster, intxAsserted, intxDisabled } from '../quiesce/verdict.js';
+import { busMaster, intxAsserted, intxDisabled, transactionsPending } from '../quiesce/verdict.js';
 
 /** The audit as one JSON value, schema `shootdown.audit/1`. `null` means none, or not to be seen. */
 export function auditJson(audit: Audit): object {
@@ -77,8 +77,7 @@ function functionJson({ node, facts, verdict, decision }: AuditedFunction): Audi
       ? { enable: msi.enable, vectors: msi.vectors, is64bit: msi.is64bit, maskable: msi.perVectorMasking }
       : null,
     msix: msix ? { enable: msix.enable, masked: msix.functionMask, tableSize: msix.tableSize } : null,
-    transactionsPending:
-      express && express.transactionsPending !== 'unknown' ? express.transactionsPending : null,
+    transactionsPending: express ? transactionsPending(fn) : null,
     powerState: powerState(fn, facts.powerState),
     express: express ? { type: express.type, version: express.version, flr: express.flr === true } : null,
     af: af

@@ -13,8 +13,8 @@ const NIC: MemoryFunction = { vendor: 0x8086, device: 0x10d3, classCode: 0x02000
 const bound = (driver: string): MemoryFunction => ({ ...NIC, facts: { driver } });
 const audited = async (functions: Record<string, MemoryFunction>, facts: MachineFacts = {}) =>
   auditData(audit(await scan(memoryHost(functions, facts)), defaultPolicy(), 'crash'));
-const text = (of: AuditData, checks: readonly CheckResult[] | null = null) =>
-  prometheusText({ audit: of, version: '0.1.0', nowMs: 1_700_000_000_500, checks });
+const text = (of: AuditData, checks: readonly CheckResult[] | null = null, unattended = 0) =>
+  prometheusText({ audit: of, unattended, version: '0.1.0', nowMs: 1_700_000_000_500, checks });
 
 /** What a reader of the format makes of it: names, labels with their escapes undone, values. */
 function samples(of: string): Map<string, number> {
@@ -34,7 +34,8 @@ describe('the metrics', () => {
   it('count what the audit has', async () => {
     const machine = await scan(createMachine('server').host);
     const data = auditData(audit(machine, defaultPolicy(), 'crash'));
-    const found = samples(await text(data));
+    const found = samples(await text(data, null, 3));
+    expect(found.get('shootdown_functions_unattended')).toBe(3);
     const live = data.functions.filter(({ verdict }) => verdict === 'live');
     expect(found.get('shootdown_functions{verdict="live",kind="endpoint"}')).toBe(live.length);
     const sum = [...found].filter(([name]) => name.startsWith('shootdown_functions{'));

@@ -7,6 +7,8 @@ import { SEVERITIES } from '../quiesce/findings.js';
 /** What the metrics are made of. */
 export interface PrometheusSource {
   readonly audit: AuditData;
+  /** Functions that could keep writing to memory: the number that the audit's first sentence has. */
+  readonly unattended: number;
   /** The version that made them. */
   readonly version: string;
   /** Of the report, in milliseconds since 1970. */
@@ -42,7 +44,7 @@ export async function prometheusText(source: PrometheusSource): Promise<string> 
     const metric = new Gauge({ name: `shootdown_${name}`, help, labelNames, registers: [registry] });
     for (const [labels, value] of samples) metric.set(safe(labels), value);
   };
-  const { audit, version, nowMs, checks } = source;
+  const { audit, unattended, version, nowMs, checks } = source;
   gauge('info', 'The version of shootdown that wrote this report.', [[{ version }, 1]]);
   gauge('report_timestamp_seconds', 'When this report was written, in seconds since 1970.', [
     [{}, nowMs / 1000],
@@ -51,6 +53,11 @@ export async function prometheusText(source: PrometheusSource): Promise<string> 
     [{ for: audit.for, policy: audit.policy, source: audit.host }, 1],
   ]);
   functionMetrics(audit, gauge);
+  gauge(
+    'functions_unattended',
+    'Functions that could keep writing to memory after the jump, as the first sentence of shootdown audit counts them: without bridges, what sleeps, and chipset functions that the policy exempts.',
+    [[{}, unattended]],
+  );
   findingMetrics(audit, gauge);
   machineMetrics(audit, gauge);
   if (checks) checkMetrics(checks, gauge);

@@ -6,6 +6,8 @@ export interface Column {
   readonly title: string;
   /** Takes what room the others leave, and wraps or is cut. Without it, a column is as wide as its widest cell. */
   readonly flexible?: 'wrap' | 'cut';
+  /** No wider than this: what is longer wraps. */
+  readonly most?: number;
 }
 
 /** How text output is laid out. */
@@ -30,8 +32,11 @@ export function table(
   style: Style,
 ): string {
   const cells = rows.map((row) => row.map(printable));
-  const widths = columns.map(({ title }, i) =>
-    cells.reduce((width, row) => Math.max(width, cellWidth(row[i] ?? '')), title.length),
+  const widths = columns.map(({ title, most = Number.POSITIVE_INFINITY }, i) =>
+    Math.min(
+      most,
+      cells.reduce((width, row) => Math.max(width, cellWidth(row[i] ?? '')), title.length),
+    ),
   );
   const fixed = widths.reduce((sum, width, i) => sum + (columns[i]?.flexible ? 0 : width + GAP), 0);
   for (const [i, { flexible }] of columns.entries()) {

@@ -1,5 +1,7 @@
 import type { Command } from 'commander';
 import { ShootdownError } from '../../pci/error.js';
+import { audit, unattended } from '../../quiesce/audit.js';
+import { asSaid } from '../../report/page/said.js';
 import { type CheckResult, prometheusText } from '../../report/prometheus.js';
 import { examine } from '../../system/doctor.js';
 import { VERSION } from '../../version.js';
@@ -37,8 +39,10 @@ async function runPrometheus(options: PrometheusOptions, io: Io): Promise<ExitSt
     throw new ShootdownError('usage', '--audit says what its policy decided: leave --policy out');
   const audited = await readAudited(options, io);
   const checks = audited.here ? await checksHere(audited, io) : null;
-  const nowMs = Date.now();
-  writeText(output, await prometheusText({ audit: audited.audit, version: VERSION, nowMs, checks }), io);
+  const said = audited.audit;
+  const again = asSaid(audit(audited.machine, audited.policy, said.for), said);
+  const source = { audit: said, unattended: unattended(again).length, version: VERSION, nowMs: Date.now() };
+  writeText(output, await prometheusText({ ...source, checks }), io);
   if (output !== '-' && !output.endsWith('.prom'))
     io.err(`shootdown: node_exporter reads files whose names end in .prom, and ${output} does not\n`);
   return EXIT.clean;

@@ -1,6 +1,6 @@
 import * as regs from '../../pci/regs.js';
 import { hex } from '../../pci/slot.js';
-import type { FleetAudit, FleetFunction } from './read-audit.js';
+import { type FleetAudit, type FleetFunction, isAwake } from './read-audit.js';
 import { NO_SLOT } from './slot-key.js';
 
 /**
@@ -37,9 +37,8 @@ const LIVE_FINDINGS: readonly string[] = ['SD001', 'SD002', 'SD003'];
 
 /** A bus master that a panic leaves running: SD001 or SD003 says that of every one. */
 function mustBeSaid(fn: FleetFunction): boolean {
-  const awake = fn.powerState === null || fn.powerState === 'D0';
   const left = fn.action === 'exempt' || fn.action === 'preserve';
-  return fn.verdict === 'live' && fn.secondary === null && fn.busMaster === true && awake && !left;
+  return fn.verdict === 'live' && fn.secondary === null && fn.busMaster === true && isAwake(fn) && !left;
 }
 
 function twice(functions: readonly FleetFunction[]): string {

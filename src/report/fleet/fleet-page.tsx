@@ -5,6 +5,7 @@ import { VERSION } from '../../version.js';
 import { htmlDocument } from '../page/document.js';
 import { COLOURS } from '../page/picture-style.js';
 import { PAGE_STYLE } from '../page/style.js';
+import { Words } from '../page/words.js';
 import type { FleetData } from './fleet-data.js';
 import { OUTCOME_MEANINGS } from './outcome.js';
 import {
@@ -251,7 +252,7 @@ function Fixes({ data: { fixes }, names }: Part) {
               <Num label="alone" value={fix.clears} />
               <Num label="together" value={fix.clearAfter} />
               <td data-label="what">
-                <b>{fix.title}.</b> {[fix.advice, ...otherAdvice(fix)].join(' ')}{' '}
+                <b>{fix.title}.</b> <Words text={[fix.advice, ...otherAdvice(fix)].join(' ')} />{' '}
                 <small>{examplesText(fix.examples, fix.machines)}</small>
               </td>
             </tr>

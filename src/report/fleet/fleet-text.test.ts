@@ -22,7 +22,7 @@ it('a fleet as text', async () => {
     usable.
 
     outcome      machines  meaning
-    exposed      30        something is live that nothing stops
+    exposed      30        something is live that nothing is known to stop
     unprotected  7         something is live that the policy would stop, and nothing shows that anything
                            does
 
@@ -48,8 +48,10 @@ it('a fleet as text', async () => {
                                                      the driver into the capture initramfs, so that it
                                                      resets the device.
     3. warning  36        36        0      0         SD104 capture kernel without protection
-                                                     → Put the drivers of the live functions into the
-                                                     capture initramfs, so that they reset them.
+                                                     → Wrap the capture kernel (\`shootdown install
+                                                     kdump\`, or \`shootdown wrap\`), or put the drivers of
+                                                     the live functions into the capture initramfs, so
+                                                     that they reset them.
     alone: machines that have nothing else of that severity or a graver one; together: machines that
     have nothing such left when it and all above it are mended.
     and 4 more (--limit shows more, up to 100)
@@ -86,6 +88,25 @@ it('a fleet as text', async () => {
     and 1 more (--limit shows more, up to 100)
     "
   `);
+});
+
+it('a machine with a long name leaves room for what is said of it', async () => {
+  const one = await auditOf('server');
+  one.machine.hostname = `node-${'x'.repeat(90)}.example`;
+  const fleet = new Fleet({ path: 'crash', failOn: 'error' });
+  const row = fleet.add(JSON.stringify(one), 'a.ndjson:1', 'a');
+  expect(row?.machine).toBe(one.machine.hostname);
+  const text = fleetText(fleet.result(), { names, style, limit: 3 });
+  const lines = text.split('\n');
+  const at = lines.findIndex((line) => line.startsWith('machine  '));
+  expect(lines[at]?.indexOf('outcome')).toBe(42);
+  expect(
+    lines
+      .slice(at + 1, at + 4)
+      .map((line) => line.slice(0, 40).trim())
+      .join(''),
+  ).toBe(row?.machine);
+  for (const line of lines) expect(line.length).toBeLessThanOrEqual(100);
 });
 
 it('a fleet in which all is well', async () => {

@@ -51,6 +51,8 @@ function outcomesText({ outcomes }: FleetData, style: Style): string {
   );
 }
 
+/** Of names that come from outside: a long one leaves room for what is said of it. */
+const NAMES_WIDTH = 40;
 const CSV_HAS_ALL = '--limit shows more, --csv all';
 
 /** A heading, and what is not shown below it. */
@@ -74,7 +76,11 @@ function risksText({ outcomes }: FleetData, { style, limit }: FleetTextOptions):
     .map(({ outcome, one }) => [one.machine, outcome, riskText(outcome, one)]);
   if (rows.length === 0) return '';
   const body = table(
-    [{ title: 'machine' }, { title: 'outcome' }, { title: 'what stands in the way', flexible: 'wrap' }],
+    [
+      { title: 'machine', most: NAMES_WIDTH },
+      { title: 'outcome' },
+      { title: 'what stands in the way', flexible: 'wrap' },
+    ],
     rows,
     style,
   );
@@ -134,8 +140,9 @@ function topologiesText({ topologies }: FleetData, { style, limit, names }: Flee
     topology.examples[0] ?? '',
     madeOf(topology, names),
   ]);
-  const columns = ['topology', 'machines', 'outcomes', 'such as'].map((title) => ({ title }));
-  const body = table([...columns, { title: 'what is in it', flexible: 'cut' }], rows, style);
+  const columns = ['topology', 'machines', 'outcomes'].map((title) => ({ title }));
+  const example = { title: 'such as', most: NAMES_WIDTH };
+  const body = table([...columns, example, { title: 'what is in it', flexible: 'cut' }], rows, style);
   return rows.length === 0 ? '' : section('Topologies', body, topologies.length - shown.length, style);
 }
 
@@ -148,7 +155,11 @@ function deviationsText({ deviations }: FleetData, { style, limit }: FleetTextOp
   ]);
   if (rows.length === 0) return '';
   const body = table(
-    [{ title: 'machines' }, { title: 'of like' }, { title: 'differ in', flexible: 'wrap' }],
+    [
+      { title: 'machines', most: NAMES_WIDTH },
+      { title: 'of like' },
+      { title: 'differ in', flexible: 'wrap' },
+    ],
     rows,
     style,
   );
@@ -164,7 +175,7 @@ function nearlySection({ nearly }: FleetData, { style, limit, names }: FleetText
   ]);
   if (rows.length === 0) return '';
   const body = table(
-    [{ title: 'machines' }, { title: 'nearly like' }, { title: 'but', flexible: 'wrap' }],
+    [{ title: 'machines', most: NAMES_WIDTH }, { title: 'nearly like' }, { title: 'but', flexible: 'wrap' }],
     rows,
     style,
   );

@@ -3,11 +3,13 @@ import { parse } from 'valibot';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { machines } from '../../../test/support/arbitrary.js';
 import { auditOf, fleetLines, type LooseAudit, without } from '../../../test/support/fleet.js';
-import { memoryHost } from '../../../test/support/memory-host.js';
+import { type MemoryFunction, memoryHost } from '../../../test/support/memory-host.js';
 import { scan } from '../../host/scan.js';
 import { lookupNames } from '../../pci/pci-ids.js';
 import { audit } from '../../quiesce/audit.js';
 import { defaultPolicy } from '../../quiesce/default-policy.js';
+import { makePlan } from '../../quiesce/plan.js';
+import { parsePolicy } from '../../quiesce/policy.js';
 import { auditJson } from '../audit-json.js';
 import { Fleet, type FleetOptions, type MachineRow } from './fleet.js';
 import { csvLines } from './fleet-csv.js';
@@ -256,6 +258,10 @@ describe('a fleet', () => {
     expect(fixOf(report(many))).toMatchObject({ moreAdvice: 4 });
     const html = fleetHtml(report(audits), lookupNames(new Uint8Array(0), []));
     expect(html).toContain('Z the usual. For ');
+    const commands = report([advise('x', 'Use `shootdown apply`, then look.')]);
+    expect(fleetHtml(commands, lookupNames(new Uint8Array(0), []))).toContain(
+      'Use <code>shootdown apply</code>, then look.',
+    );
   });
 
   it('names the functions that an outcome is about', () => {
@@ -364,18 +370,103 @@ describe('a fleet', () => {
     expect(outcomeOf(normal)).toBeUndefined();
   });
 
+  describe('before a normal jump', () => {
+    const NORMAL: FleetOptions = { path: 'normal', failOn: 'error' };
+    const namedIn = async (functions: Record<string, MemoryFunction>, policy = defaultPolicy()) => {
+      const machine = await scan(memoryHost(functions));
+      const fleet = new Fleet(NORMAL);
+      const row = fleet.add(JSON.stringify(auditJson(audit(machine, policy, 'normal'))), 'x', 'x');
+      const listed = fleet.result().outcomes.flatMap(({ listed: all }) => all);
+      const gated = makePlan(machine, policy, { at: 'before' }).steps.map(({ slot }) => slot);
+      return { outcome: row?.outcome, whys: listed.flatMap((one) => one.functions), gated: new Set(gated) };
+    };
+    const nic = (more: MemoryFunction): MemoryFunction => ({ classCode: 0x020000, command: 6, ...more });
+
+    it('a bound function is left to its driver, as in the plan', async () => {
+      const shutdown = { driver: 'nvidia', driverShutdown: 'unknown' } as const;
+      expect(await namedIn({ '00:02.0': nic({ facts: shutdown }) })).toMatchObject({
+        outcome: 'exposed',
+        whys: [{ slot: '0000:00:02.0', why: "bound to nvidia: left to its driver's shutdown" }],
+        gated: new Set(),
+      });
+      expect(await namedIn({ '00:02.0': nic({ facts: { driver: undefined } as never }) })).toMatchObject({
+        outcome: 'exposed',
+        whys: [{ slot: '0000:00:02.0', why: 'driver not known: apply does not gate it' }],
+        gated: new Set(),
+      });
+      expect(await namedIn({ '00:02.0': nic({ facts: { driver: null } }) })).toMatchObject({
+        outcome: 'unprotected',
+        whys: [{ slot: '0000:00:02.0', why: 'rule otherwise would gate it' }],
+        gated: new Set(['0000:00:02.0']),
+      });
+    });
+
+    it('one that the policy unbinds is not', async () => {
+      const rules = [{ id: 'let-go', match: { class: '02' }, action: 'unbind', reason: 'a test' }];
+      const policy = parsePolicy(JSON.stringify({ ...defaultPolicy(), rules }), 'test');
+      expect(await namedIn({ '00:02.0': nic({ facts: { driver: 'nvidia' } }) }, policy)).toMatchObject({
+        outcome: 'unprotected',
+        whys: [{ why: 'rule let-go would unbind it' }],
+      });
+    });
+
+    it('names as unprotected only what the plan writes', async () => {
+      await fc.assert(
+        fc.asyncProperty(machines, async (functions) => {
+          const { outcome, whys, gated } = await namedIn(functions);
+          if (outcome !== 'unprotected') return;
+          for (const { slot } of whys) expect(gated).toContain(slot);
+        }),
+        { numRuns: 200 },
+      );
+    });
+  });
+
+  it('does not count what sleeps', async () => {
+    const asleep: MemoryFunction = {
+      ...{ classCode: 0x020000, command: 6, facts: { driver: 'x' } },
+      capabilities: [{ kind: 'pm', state: 3 }],
+    };
+    const rowOf = async (functions: Record<string, MemoryFunction>) => {
+      const facts = { captureKernelLoaded: true, captureKernelProtected: true };
+      const audited = audit(await scan(memoryHost(functions, facts)), defaultPolicy(), 'crash');
+      return new Fleet(CRASH).add(JSON.stringify(auditJson(audited)), 'x', 'x');
+    };
+    expect(await rowOf({ '0001:00:02.0': asleep })).toMatchObject({ outcome: 'ready', exposed: 0 });
+    const awake = { ...asleep, capabilities: [] };
+    expect(await rowOf({ '0001:00:02.0': awake })).toMatchObject({ outcome: 'exposed', exposed: 1 });
+    // SD016 warns of it, and nobody writes to what sleeps.
+    const pin = { ...asleep, status: 8, interruptPin: 1 };
+    expect(await rowOf({ '00:02.0': pin })).toMatchObject({ outcome: 'exposed', curable: 0 });
+  });
+
   it('goes on after what is broken, and keeps the first audit of a machine', () => {
     const data = report([named('a'), '{"schema":', named('a'), { schema: 'shootdown.plan/1' }, named('b')]);
     expect(data.machines).toEqual({ read: 2, clean: 0, broken: 3, otherPath: 0 });
     expect(data.broken.map(({ place, problem }) => `${place} ${problem}`)).toEqual([
       expect.stringMatching(/^f\.ndjson:2 not JSON/),
-      'f.ndjson:3 a: a second audit of this machine: the first one counts',
+      'f.ndjson:3 a: a second audit of this machine: the first one, f.ndjson:1, counts',
       expect.stringMatching(/^f\.ndjson:4 its schema is shootdown\.plan\/1/),
     ]);
     const bad = report(Array(150).fill('x'));
     expect(bad.broken).toHaveLength(100);
     expect(bad.machines.broken).toBe(150);
     expect(bad.leftOut).toEqual(['not read: 50 more']);
+  });
+
+  it('says where the first audit of a machine is, and what has its name and is another', () => {
+    const fleet = new Fleet(CRASH);
+    const other = named('a');
+    const leaf = other.functions.findLast(({ bridge }) => bridge === null);
+    without(other, leaf?.slot ?? '');
+    const rows = [named('a'), named('a'), other].map((one, i) =>
+      fleet.add(JSON.stringify(one), `f.ndjson:${i + 1}`, ''),
+    );
+    expect(rows.map((row) => `${row?.machine} ${row?.outcome} ${row?.problem}`)).toEqual([
+      expect.stringMatching(/^a (exposed|unprotected) $/),
+      'a broken a: a second audit of this machine: the first one, f.ndjson:1, counts',
+      'a broken a: a second audit by this name, and other functions than in the first one, f.ndjson:1, which counts: another machine of this name?',
+    ]);
   });
 
   it('keeps names from outside harmless', () => {

@@ -7,7 +7,7 @@ import { deviations } from './deviations.js';
 import { Fixes } from './fixes.js';
 import type { FleetData } from './fleet-data.js';
 import { hashText, mix, wide, wideTextHash } from './hash.js';
-import { LISTED_MAX, NAMES_MAX } from './limits.js';
+import { LISTED_MAX, NAMES_MAX, PLACES_MAX } from './limits.js';
 import { shortName } from './names.js';
 import { nearlyAlike } from './nearly.js';
 import { assess, type Outcome } from './outcome.js';
@@ -57,7 +57,8 @@ export class Fleet {
   readonly #topologies = new Topologies();
   readonly #fixes = new Fixes();
   readonly #outcomes = new OutcomeLists();
-  readonly #names = new Set<number>();
+  /** Machines by the hash of their name; `null` for those beyond `PLACES_MAX`. */
+  readonly #names = new Map<number, FirstAudit | null>();
   readonly #broken: { readonly place: string; readonly problem: string }[] = [];
   #brokenCount = 0;
   #machines = 0;
@@ -91,13 +92,15 @@ export class Fleet {
    * row is `null` for an audit that is for the other kind of jump.
    */
   add(text: string, place: string, name: string): MachineRow | null {
+    let machine = '';
     try {
       const audit = readAudit(text, place);
       if (audit.path !== this.#options.path) {
         this.#otherPath++;
         return null;
       }
-      return this.#take(audit, shortName(place), shortName(audit.hostname?.trim() || name));
+      machine = shortName(audit.hostname?.trim() || name);
+      return this.#take(audit, shortName(place), machine);
     } catch (error) {
       if (!(error instanceof ShootdownError)) throw error;
       const { message } = error;
@@ -107,17 +110,18 @@ export class Fleet {
       return this.reject(
         place,
         NOT_INDENTED.test(text) ? `${said} (its lines are not indented: ${ONE_LINE})` : said,
+        machine,
       );
     }
   }
 
-  /** Keeps something that is no audit as such. */
-  reject(place: string, problem: string): MachineRow {
+  /** Keeps something that is no audit as such; `machine` is empty where nobody knows whose it is. */
+  reject(place: string, problem: string, machine = ''): MachineRow {
     this.#brokenCount++;
     const short = shortProblem(problem);
     const listed = { place: shortName(place), problem: short };
     if (this.#broken.length < LISTED_MAX) this.#broken.push(listed);
-    return brokenRow(listed);
+    return brokenRow(machine, listed);
   }
 
   #take(audit: FleetAudit, place: string, machine: string): MachineRow {
@@ -133,7 +137,8 @@ export class Fleet {
     const hashes = states.map((state) => this.#topologies.stateHash(state));
     const arrangement = arrange(functions, byKey, hashes);
     if (!arrangement) return fail('contradicts itself: functions are above each other in a ring');
-    if (this.#isKnown(machine)) return fail('a second audit of this machine: the first one counts');
+    const second = this.#secondOf(machine, { place, topology: arrangement.signature });
+    if (second !== null) return fail(second);
 
     const traits = this.#topologies.traitsOf(audit);
     const stateSignature = stateSignatureOf(arrangement.order, hashes, traits.hash);
@@ -221,12 +226,27 @@ export class Fleet {
     return result;
   }
 
-  #isKnown(name: string): boolean {
+  /** Where another audit of this name was before, in words; `null` if there was none. */
+  #secondOf(name: string, audit: FirstAudit): string | null {
     const hash = wideTextHash(name);
-    if (this.#names.has(hash)) return true;
-    if (this.#names.size < NAMES_MAX) this.#names.add(hash);
-    return false;
+    const first = this.#names.get(hash);
+    if (first === undefined) {
+      const { size } = this.#names;
+      if (size < NAMES_MAX) this.#names.set(hash, size < PLACES_MAX ? audit : null);
+      return null;
+    }
+    if (first === null) return 'a second audit of this machine: the first one counts';
+    if (first.topology === audit.topology) {
+      return `a second audit of this machine: the first one, ${first.place}, counts`;
+    }
+    return `a second audit by this name, and other functions than in the first one, ${first.place}, which counts: another machine of this name?`;
   }
+}
+
+interface FirstAudit {
+  readonly place: string;
+  /** Its signature. */
+  readonly topology: number;
 }
 
 function stateSignatureOf(order: readonly number[], hashes: Int32Array, traits: number): number {
@@ -256,9 +276,12 @@ function shortProblem(problem: string): string {
   return text.length > PROBLEM_MAX ? `${text.slice(0, PROBLEM_MAX - 1)}…` : text;
 }
 
-function brokenRow({ place, problem }: { readonly place: string; readonly problem: string }): MachineRow {
+function brokenRow(
+  machine: string,
+  { place, problem }: { readonly place: string; readonly problem: string },
+): MachineRow {
   return {
-    machine: '',
+    machine,
     place,
     outcome: 'broken',
     functions: null,

@@ -9,6 +9,8 @@ export const LISTED_MAX = 100;
 export const SAMPLE_MAX = 5;
 /** Machines by whose name a second audit of one is known. */
 export const NAMES_MAX = 1 << 20;
+/** Of these, machines of which it is known where their audit was and what it was made of. */
+export const PLACES_MAX = 1 << 16;
 /** Functions in all topologies that are kept, at 28 bytes: some 8,000 different machines of 200. */
 export const TOPOLOGY_FUNCTIONS_MAX = 2_000_000;
 /** Functions in all states of machines that are kept, at 4 to 12 bytes. */

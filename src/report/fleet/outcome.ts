@@ -1,5 +1,6 @@
 import { hex } from '../../pci/slot.js';
-import type { FleetAudit, FleetFunction } from './read-audit.js';
+import { keptByDriver } from '../../quiesce/kept-by-driver.js';
+import { type FleetAudit, type FleetFunction, isAwake } from './read-audit.js';
 import { NO_SLOT } from './slot-key.js';
 
 /** A function, by its index, and what is wrong with it. */
@@ -9,7 +10,10 @@ export interface Named {
 }
 
 interface Seen {
-  /** Functions that nothing stops: the policy leaves them alone, they are out of reach, or a gated bridge is above. */
+  /**
+   * Functions that nothing is known to stop: the policy leaves them alone, they are out of reach or left to their
+   * drivers, or a gated bridge is above.
+   */
   readonly exposed: readonly Named[];
   /** Live functions that the policy would stop, unless a protected capture kernel does. */
   readonly curable: readonly Named[];
@@ -22,7 +26,7 @@ interface Seen {
 const TABLE = [
   {
     outcome: 'exposed',
-    meaning: 'something is live that nothing stops',
+    meaning: 'something is live that nothing is known to stop',
     holds: ({ exposed }: Seen) => exposed.length > 0,
     named: ({ exposed }: Seen) => exposed,
   },
@@ -92,7 +96,7 @@ export function assess(audit: FleetAudit, byKey: ReadonlyMap<number, number>): A
     const left = LEFT.includes(fn.action);
     const why = left
       ? warned.has(index) && `rule ${fn.rule} leaves it alone`
-      : outOfReach(fn, path, lockdown, warned.has(index));
+      : whyNotStopped(fn, path, lockdown, warned.has(index));
     if (why) exposed.push({ index, why });
     else if (!left && !stopped && warned.has(index)) {
       curable.push({ index, why: `rule ${fn.rule} would ${fn.action} it` });
@@ -105,17 +109,22 @@ export function assess(audit: FleetAudit, byKey: ReadonlyMap<number, number>): A
   return { ...seen, outcome: row.outcome, live, named: row.named(seen) };
 }
 
-function outOfReach(
+function whyNotStopped(
   fn: FleetFunction,
   path: FleetAudit['path'],
   lockdown: FleetAudit['lockdown'],
   warned: boolean,
 ): string | false {
+  if (!isAwake(fn)) return warned && `in ${fn.powerState}: it is not written`;
   if (path === 'crash') {
     return fn.key >= 0x1_0000
       ? `segment ${hex(Math.floor(fn.key / 0x1_0000), 4)} is out of reach between the kernels`
       : false;
   }
+  if (!warned) return false;
+  const kept = keptByDriver('before', fn.action, fn.driver);
+  if (kept === 'bound') return `bound to ${fn.driver}: left to its driver's shutdown`;
+  if (kept === 'not-known') return 'driver not known: apply does not gate it';
   const locked = lockdown === 'integrity' || lockdown === 'confidentiality';
-  return warned && locked && `lockdown (${lockdown}) refuses to gate it`;
+  return locked && `lockdown (${lockdown}) refuses to gate it`;
 }

@@ -39,6 +39,9 @@ export interface FleetFunction {
   readonly rule: string;
 }
 
+/** In D0, as far as is known: it can make requests. */
+export const isAwake = ({ powerState }: FleetFunction): boolean => powerState === null || powerState === 'D0';
+
 export interface FleetFinding {
   readonly id: string;
   /** NO_SLOT where it is about the machine. */

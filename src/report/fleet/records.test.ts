@@ -45,6 +45,24 @@ describe('records', () => {
     ]);
   });
 
+  it('that were written behind half a line come out whole, and the half by itself', () => {
+    const audit = (host: string) => `{"schema":"shootdown.audit/1","host":"${host}"}`;
+    const half = audit('a').slice(0, -4);
+    const list = `[${audit('a')},${audit('b')}]`;
+    const text = `{"was":{"schema":"shootdown.audit/1"}}`;
+    expect(texts(`${half}${audit('b')}\n${half}${half}${audit('c')}\nbye${half}\n${list}\n${text}`)).toEqual([
+      `1: ${half}`,
+      `1: ${audit('b')}`,
+      `2: ${half}`,
+      `2: ${half}`,
+      `2: ${audit('c')}`,
+      '3: bye',
+      `3: ${half}`,
+      `4: ${list}`,
+      `5: ${text}`,
+    ]);
+  });
+
   it('that are lists come out whole', () => {
     expect(texts('[{"a":1}]\n[\n  {\n  }\n]\n{"b":1}')).toEqual([
       '1: [{"a":1}]',
@@ -93,6 +111,7 @@ describe('records', () => {
     const piece = fc.oneof(
       value.map((one) => `${JSON.stringify({ one })}\n`),
       value.map((one) => `${JSON.stringify({ one, ü: '€😀' }, null, 2)}\n`),
+      fc.constantFrom('{"schema":"shootdown.audit/1"', '{"schema":"shootdown.audit/1"}\n'),
       fc.constantFrom('\n', '{"cut":\n', '  \r\n', 'text\n', '}\n', '[\n', `{"long":"${'é'.repeat(40)}"}\n`),
     );
     fc.assert(

@@ -15,13 +15,16 @@ const CLOSES: readonly number[] = [0x7d, 0x5d]; // } ]
 /** What lines begin with that go on with a value: space, tab, CR, text, comma, end. */
 const GOES_ON: readonly number[] = [0x20, 0x09, 0x0d, 0x22, 0x2c, ...CLOSES];
 const BLANKS: readonly number[] = [0x20, 0x09, 0x0d];
+/** How an audit begins that `audit --ndjson` wrote. */
+const AUDIT = Buffer.from('{"schema":"shootdown.audit/');
 
 /**
  * Cuts bytes into records, however they are chunked. A line that begins with `{` begins a record, which ends with that
  * line if it ends in `}`, and otherwise before the next line that begins so or with the line that begins with `}`: one
  * audit a line, as `--ndjson` prints them, and one over many lines, as `--json` does, both come out whole, one after
  * another too. What is broken costs no more than itself; of lines that begin no record all up to the next that does are
- * one, of which the first is kept.
+ * one, of which the first is kept. Half a line that a collector left, and the audit that was written behind it, come
+ * apart.
  */
 export class RecordSplitter {
   readonly #bytesMax: number;
@@ -80,6 +83,10 @@ export class RecordSplitter {
     this.#pending = [];
     this.#pendingBytes = 0;
     this.#dropping = false;
+    for (const part of tooLong ? [bytes] : partsOf(bytes)) yield* this.#takeLine(part, line, tooLong);
+  }
+
+  *#takeLine(bytes: Buffer, line: number, tooLong: boolean): Generator<FleetRecord, void, void> {
     const first = bytes[0] ?? LF;
     const last = lastVisible(bytes);
     if (last === undefined) return;
@@ -148,6 +155,19 @@ export class FileSplitter {
     this.#held = null;
     if (held) yield* held.records;
   }
+}
+
+/** A line that is no JSON, parted before every audit in it. In JSON what looks like one may be part of it. */
+function partsOf(line: Buffer): Buffer[] {
+  let next = line.indexOf(AUDIT, 1);
+  if (next === -1 || isJson(line.toString('utf8'))) return [line];
+  const parts: Buffer[] = [];
+  let from = 0;
+  for (; next !== -1; next = line.indexOf(AUDIT, from + 1)) {
+    parts.push(line.subarray(from, next));
+    from = next;
+  }
+  return [...parts, line.subarray(from)];
 }
 
 function isJson(text: string): boolean {

@@ -73,16 +73,22 @@ function Way({
     <>
       {view.above.map((slot) => [' → ', <SlotLink slot={slot} />])}
       {' → '}
-      {alike ? (iommu === false ? 'no IOMMU' : 'IOMMU') : iommuText(view.iommu, iommu)}
+      {iommuText(view.iommu, iommu, alike)}
       {' → memory'}
     </>
   );
 }
 
-function iommuText({ group, domain, members }: IommuPlace, translating: boolean | undefined): string {
+function iommuText(
+  { group, domain, members }: IommuPlace,
+  translating: boolean | undefined,
+  alike: boolean,
+): string {
   if (group == null) return translating === undefined ? 'IOMMU not known' : 'no IOMMU group';
-  const shared = members > 1 ? `, shared by ${members} functions` : '';
   const how = domain === '' ? '' : domain === 'identity' ? ' (identity: not translated)' : ` (${domain})`;
+  // Each of those that are alike names its own group.
+  if (alike) return `IOMMU group${how}`;
+  const shared = members > 1 ? `, shared by ${members} functions` : '';
   return `IOMMU group ${group}${how}${shared}`;
 }
 

@@ -1,5 +1,5 @@
 import type { FunctionFacts } from '../../host/facts.js';
-import { type PciFunction, seen } from '../../pci/function.js';
+import { type Msi, type PciFunction, seen } from '../../pci/function.js';
 import * as regs from '../../pci/regs.js';
 import { hex } from '../../pci/slot.js';
 import { busMaster, intxAsserted, intxDisabled, transactionsPending } from '../../quiesce/verdict.js';
@@ -56,12 +56,17 @@ function interrupts(fn: PciFunction): string {
   const msi = seen(fn.msi);
   const msix = seen(fn.msix);
   if (fn.msi === 'unknown') parts.push('MSI not visible');
-  if (msi) parts.push(`MSI ${msi.enable ? 'on' : 'off'}, ${msi.vectors} of ${msi.vectorsWanted} vectors`);
+  if (msi) parts.push(`MSI ${msi.enable ? 'on' : 'off'}, ${vectors(msi)}`);
   if (msix) {
     const masked = msix.functionMask ? ', masked' : '';
     parts.push(`MSI-X ${msix.enable ? 'on' : 'off'}${masked}, ${msix.tableSize} entries`);
   }
   return parts.join('; ');
+}
+
+function vectors({ vectors: given, vectorsWanted }: Msi): string {
+  if (vectorsWanted === 'unknown') return `${given} ${given === 1 ? 'vector' : 'vectors'}`;
+  return `${given} of ${vectorsWanted} vectors`;
 }
 
 function pending(fn: PciFunction): string {

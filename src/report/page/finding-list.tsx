@@ -1,5 +1,6 @@
 import { SlotLink } from './slots.js';
 import type { FindingView } from './view.js';
+import { Words } from './words.js';
 
 const CASES_MAX = 5;
 
@@ -81,9 +82,4 @@ function Source({ source }: { readonly source: string }) {
       {source.replace(/^https?:\/\//, '')}
     </a>
   );
-}
-
-/** Commands stand between backticks. */
-function Words({ text }: { readonly text: string }) {
-  return <>{text.split('`').map((part, index) => (index % 2 === 1 ? <code>{part}</code> : part))}</>;
 }

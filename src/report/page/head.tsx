@@ -1,3 +1,4 @@
+import { JumpLinks } from '../timeline/section.js';
 import type { PageModel } from './model.js';
 
 const PATHS = { crash: 'a crash (kdump)', normal: 'a jump on purpose (kexec)' } as const;
@@ -19,6 +20,7 @@ export function Head({ model }: { readonly model: PageModel }) {
       <p class="lead">
         {breakdown} The plan: {plan.headline}
       </p>
+      <JumpLinks stories={model.jumps} />
       <dl class="facts">
         {about.map(([term, value]) => (
           <div>

@@ -137,9 +137,9 @@ function columnsAt(start: number, leaves: readonly PlacedNode[]): readonly Colum
   const all: readonly Omit<Column, 'x'>[] = [
     { title: 'slot', of: (node) => innerLabel(node), most: 20 },
     { title: 'verdict', of: ({ verdict }) => verdict ?? '', most: 8 },
+    { title: 'step', of: ({ steps }) => steps, most: 5, numeric: true },
     { title: 'driver', of: ({ driver }) => driver, most: 14 },
     { title: 'policy', of: ({ action }) => action, most: 8 },
-    { title: 'step', of: ({ steps }) => steps, most: 5, numeric: true },
     { title: 'group', of: ({ group }) => group, most: 14 },
     { title: 'device', of: ({ device }) => device, most: DEVICE_MOST },
   ];

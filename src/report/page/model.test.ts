@@ -1,9 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { machines } from '../../../test/support/arbitrary.js';
-import { memoryHost } from '../../../test/support/memory-host.js';
+import { type MemoryFunction, memoryHost } from '../../../test/support/memory-host.js';
 import { groupedMachine } from '../../../test/support/page-machines.js';
 import { policies } from '../../../test/support/policies.js';
+import type { FunctionFacts, MachineFacts } from '../../host/facts.js';
 import { type Machine, scan } from '../../host/scan.js';
 import { lookupNames } from '../../pci/pci-ids.js';
 import { audit } from '../../quiesce/audit.js';
@@ -141,6 +142,59 @@ describe('the model of a page', () => {
       model.functions.map(({ evidence }) => evidence.find(({ term }) => term === 'Pending')?.value);
     expect(pending(filed)).toEqual(['transactions pending', 'transactions pending', 'none', undefined]);
     expect(pending(filed)).toEqual(pending(pageModel(sources)));
+  });
+
+  it('of an audit in a file says no more than is in the file', async () => {
+    const msi = { kind: 'msi', vectorsLog2: 2, vectorsWantedLog2: 5 } as const;
+    const machine = await scan(
+      memoryHost({
+        '00:02.0': { command: 6, capabilities: [msi], facts: { driver: null, powerState: 'D0' } },
+        '00:03.0': { command: 6, capabilities: [{ kind: 'msi' }], facts: { driver: null } },
+        '00:04.0': { command: 6, facts: { driver: 'x', powerState: 'unknown' } },
+      }),
+    );
+    const sources = sourcesOf(machine, defaultPolicy(), 'normal');
+    const text = JSON.stringify(auditJson(sources.audit));
+    const again = sourcesOf(machineFromAudit(text, 'test'), defaultPolicy(), 'normal');
+    const filed = pageModel({ ...again, audit: asSaid(again.audit, parseAudit(text, 'test')) });
+    const said = (model: PageModel, wanted: string) =>
+      model.functions.map(({ evidence }) => evidence.find(({ term }) => term === wanted)?.value);
+    const direct = pageModel(sources);
+    expect(filed.headline).toBe(direct.headline);
+    expect(said(direct, 'System')).toEqual(['power_state D0', undefined, 'power_state unknown']);
+    expect(said(filed, 'System')).toEqual([undefined, undefined, undefined]);
+    expect(said(direct, 'Interrupts')[0]).toMatch(/MSI off, 4 of 32 vectors$/);
+    expect(said(filed, 'Interrupts').map((one) => one?.split('; ')[1])).toEqual([
+      'MSI off, 4 vectors',
+      'MSI off, 1 vector',
+      undefined,
+    ]);
+  });
+
+  it('puts together only what the IOMMU treats alike, and says what is known of it', async () => {
+    const ways = async (facts: (i: number) => FunctionFacts, machineFacts: MachineFacts = {}) => {
+      const functions = Object.fromEntries(
+        Array.from({ length: 8 }, (_, i): [string, MemoryFunction] => [
+          `00:0${i + 1}.0`,
+          { classCode: 0x020000, facts: facts(i) },
+        ]),
+      );
+      const model = pageModel(sourcesOf(await scan(memoryHost(functions, machineFacts))));
+      const [root] = model.tree;
+      const kinds = root?.kind === 'root' ? root.children.map(({ kind }) => kind) : [];
+      const cells = reportHtml(model).match(/<dd class="way">.*?<\/dd>/g) ?? [];
+      return { kinds, ways: cells.map((cell) => cell.replace(/<[^>]*>/g, '')) };
+    };
+    const iommu = (i: number) => ({ iommuGroup: i, iommuDomain: i % 2 ? 'identity' : 'DMA-FQ' });
+    expect(await ways(iommu, { iommu: true })).toEqual({
+      kinds: ['alike', 'alike'],
+      ways: [' → IOMMU group (DMA-FQ) → memory', ' → IOMMU group (identity: not translated) → memory'],
+    });
+    expect(await ways(() => ({}))).toEqual({ kinds: ['alike'], ways: [' → IOMMU not known → memory'] });
+    expect(await ways((i) => (i < 4 ? { iommuGroup: null } : iommu(0)), { iommu: true })).toEqual({
+      kinds: ['alike', 'alike'],
+      ways: [' → no IOMMU group → memory', ' → IOMMU group (DMA-FQ) → memory'],
+    });
   });
 
   it('puts alike siblings together, and tells who shares an IOMMU group', async () => {

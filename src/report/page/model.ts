@@ -73,7 +73,8 @@ function machineLines(facts: MachineFacts): readonly Fact[] {
   const loaded = (is: boolean | undefined, yes: string) =>
     is === undefined ? UNKNOWN : is ? yes : 'not loaded';
   const lines: (readonly [string, string])[] = [
-    ['Kernel', kernelText(facts)],
+    ...(facts.kernel === undefined ? [] : [['Kernel', facts.kernel] as const]),
+    ['State', facts.liveKernel ? 'running when it was read' : 'not known to be running'],
     ['Lockdown', facts.lockdown ?? UNKNOWN],
     ['IOMMU', facts.iommu === undefined ? UNKNOWN : facts.iommu ? 'translating' : 'not translating'],
     ['Capture kernel', loaded(facts.captureKernelLoaded, capture)],
@@ -87,9 +88,4 @@ const UNKNOWN = 'not known';
 /** Its own name where that is known, and how it was read. */
 function hostText({ host, machineFacts: { hostname } }: Audit): string {
   return hostname === undefined ? host : `${hostname} (${host})`;
-}
-
-function kernelText({ kernel, liveKernel }: MachineFacts): string {
-  const running = liveKernel ? 'running when it was read' : 'not known to be running';
-  return kernel === undefined ? running : `${kernel}, ${running}`;
 }

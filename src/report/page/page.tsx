@@ -2,7 +2,7 @@ import type { VNode } from 'preact';
 import { render } from 'preact-render-to-string';
 import { VERSION } from '../../version.js';
 import { PAGE_SCRIPT } from '../browser/page.generated.js';
-import { Jumps } from '../timeline/section.js';
+import { JumpLinks, Jumps } from '../timeline/section.js';
 import type { JumpStory } from '../timeline/story.js';
 import { TIMELINE_STYLE } from '../timeline/style.js';
 
@@ -35,6 +35,7 @@ export function jumpsHtml(jumps: readonly JumpStory[]): string {
       <header>
         <p class="brand">shootdown</p>
         <h1>{jumps.length === 1 ? 'One jump' : `${jumps.length} jumps`}</h1>
+        <JumpLinks stories={jumps} />
       </header>
       <main>
         <JumpSection jumps={jumps} />

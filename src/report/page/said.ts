@@ -25,8 +25,8 @@ export function asSaid(again: Audit, said: AuditData): Audit {
       const facts = { ...audited.facts, ...factsSaid(fn) };
       const severity = said.for === 'normal' ? known.get(fn.slot) : undefined;
       // The file tells by its finding whether the kernel knew the power state, on which the headline depends.
-      const powerState = severity === undefined ? {} : severity === 'warning' ? D0 : NOT_KNOWN;
-      return { ...audited, facts: { ...facts, ...powerState }, verdict: fn.verdict, decision: fn.policy };
+      const neverCleared = severity === undefined ? audited.neverCleared : severity === 'error';
+      return { ...audited, facts, verdict: fn.verdict, decision: fn.policy, neverCleared };
     }),
     findings,
     machineFacts: withoutNull(said.machine) as MachineFacts,
@@ -36,9 +36,6 @@ export function asSaid(again: Audit, said: AuditData): Audit {
     ],
   };
 }
-
-const D0 = { powerState: 'D0' } as const;
-const NOT_KNOWN = { powerState: 'unknown' } as const;
 
 function factsSaid({ iommuGroup, iommuDomain, numaNode, resetMethods }: AuditedFunctionData): FunctionFacts {
   return withoutNull({ iommuGroup, iommuDomain, numaNode, resetMethods }) as FunctionFacts;

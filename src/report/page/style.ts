@@ -43,7 +43,12 @@ nav a{padding:.25rem 0}
 .cases li{display:grid;grid-template-columns:8rem 1fr;column-gap:1rem}
 .hazards{color:var(--muted);font-size:.93em}
 .hazards a{overflow-wrap:anywhere}
-.scroll{overflow-x:auto;margin:0 -1.5rem 1rem;padding:0 1.5rem}
+.scroll{overflow-x:auto;margin:0 -1.5rem 1rem;padding-left:1.5rem}
+.scroll,.tl-scroll{display:flex}
+.scroll>*,.tl-scroll>*{flex:none}
+.scroll::after,.scroll::before,.tl-scroll::after,.tl-scroll::before{content:"";flex:0 0 .9rem;order:1;pointer-events:none}
+.scroll::after,.tl-scroll::after{position:sticky;right:0;background:linear-gradient(to left,var(--link),transparent)}
+.scroll::before,.tl-scroll::before{order:2;position:relative;z-index:1;margin-left:-.9rem;background:var(--bg)}
 .legend span{white-space:nowrap}
 .legend svg{vertical-align:-1px}
 .legend b{color:var(--ink)}
@@ -61,7 +66,7 @@ footer{margin-top:3rem;padding-top:.75rem;border-top:1px solid var(--line);color
 @media (max-width:720px){
 body{padding:1.25rem 1rem 3rem}
 h1{font-size:1.5rem}
-.scroll{margin:0 -1rem 1rem;padding:0 1rem}
+.scroll{margin:0 -1rem 1rem;padding-left:1rem}
 .finding>summary{grid-template-columns:auto auto 1fr}
 .finding>summary b,.finding>summary .where{grid-column:1/-1}
 .finding .body{padding-left:0}
@@ -79,6 +84,7 @@ body{max-width:none;padding:0}
 nav,.skip,#filter,#way{display:none!important}
 .finding,tr{break-inside:avoid}
 .scroll{overflow:visible}
+.scroll::after,.scroll::before,.tl-scroll::after,.tl-scroll::before{content:none}
 .picture{max-width:100%;height:auto}
 details::details-content{content-visibility:visible;display:block}
 details.ev:not([open])::details-content{display:none}

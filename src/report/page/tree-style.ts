@@ -16,13 +16,13 @@ export const TREE_STYLE = `
 #filter button{background:var(--raised);cursor:pointer}
 #filter output{flex:1 0 100%;color:var(--muted)}
 .tree,.tree thead,.tree tbody{display:block;width:100%}
-.tree tr{--row:1.75rem;padding-right:.4rem;display:grid;grid-template-columns:13.5rem 6.2rem 9rem minmax(0,1fr) 7rem 9rem 4.4rem 6rem 5.4rem;column-gap:.8rem;line-height:var(--row);border-bottom:1px solid var(--line)}
+.tree tr{--row:1.75rem;padding-right:.4rem;display:grid;grid-template-columns:13.5rem 6.2rem 6rem 9rem minmax(0,1fr) 7rem 9rem 4.4rem 5.4rem;column-gap:.8rem;line-height:var(--row);border-bottom:1px solid var(--line)}
 .many tbody tr{content-visibility:auto;contain-intrinsic-block-size:auto var(--row)}
-.nogroup tr{grid-template-columns:13.5rem 6.2rem 9rem minmax(0,1fr) 7rem 9rem 0 6rem 5.4rem}
+.nogroup tr{grid-template-columns:13.5rem 6.2rem 6rem 9rem minmax(0,1fr) 7rem 9rem 0 5.4rem}
 .tree tr[hidden]{display:none}
 .tree thead{position:sticky;top:0;background:var(--bg);z-index:1}
 .tree thead th{color:var(--muted);font-size:.86em;font-weight:400;text-align:left;padding:0}
-.tree thead th:nth-child(n+7){text-align:right}
+.tree thead th:nth-child(n+8){text-align:right}
 .tree th,.tree td{padding:0;min-width:0;font-weight:400;text-align:left;white-space:nowrap;overflow:hidden;text-overflow:ellipsis}
 .tree .num{text-align:right}
 .tree tr>*{grid-row:1}
@@ -58,15 +58,15 @@ ${LEVELS}
 .js .picture g{cursor:pointer}
 #way{position:sticky;bottom:0;margin:.75rem 0 0;padding:.5rem .75rem;max-width:none;background:var(--raised);border-top:2px solid var(--accent)}
 @media (max-width:1180px){
-.tree tr{grid-template-columns:minmax(0,1fr) 6.2rem 9rem 7.5rem 4.4rem 6rem 5.4rem}
+.tree tr{grid-template-columns:minmax(0,1fr) 6.2rem 6rem 9rem 7.5rem 4.4rem 5.4rem}
 .tree tr>.dev{grid-column:1/5;grid-row:2;padding-left:1.1rem}
 .tree tr>.pol{grid-column:5/-1;grid-row:2;text-align:right}
-.tree tr>:nth-child(5){grid-column:4}.tree tr>:nth-child(7){grid-column:5}.tree tr>:nth-child(8){grid-column:6}.tree tr>:nth-child(9){grid-column:7}
+.tree tr>:nth-child(6){grid-column:5}.tree tr>:nth-child(8){grid-column:6}.tree tr>:nth-child(9){grid-column:7}
 .tree tr>.below{grid-column:2/-1}
 .tree tbody tr:not(.root){grid-template-rows:var(--row) minmax(var(--row),auto)}
 .tree tr>.more{grid-column:1/-1;grid-row:1/3}
-.tree thead th:nth-child(4),.tree thead th:nth-child(6){display:none}
-.nogroup tr{grid-template-columns:minmax(0,1fr) 6.2rem 9rem 7.5rem 0 6rem 5.4rem}
+.tree thead th:nth-child(5),.tree thead th:nth-child(7){display:none}
+.nogroup tr{grid-template-columns:minmax(0,1fr) 6.2rem 6rem 9rem 7.5rem 0 5.4rem}
 .ev[open] dl{margin-top:calc(var(--row) + .4rem)}
 .many tbody tr{contain-intrinsic-block-size:auto calc(2*var(--row))}
 }
@@ -74,7 +74,7 @@ ${LEVELS}
 .tree thead{position:absolute;left:-999rem}
 .tree tr{display:flex;flex-wrap:wrap;line-height:1.55;padding:.35rem 0;column-gap:.9rem}
 .tree th,.tree td{white-space:normal}
-.tree tbody th{flex:1 0 auto}
+.tree tbody th{flex:0 0 auto}
 .tree .dev,.tree .below{flex:1 0 100%;padding-left:1.1rem}
 .tree td:empty{display:none}
 .tree .find{flex:1 0 100%}

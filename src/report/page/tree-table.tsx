@@ -5,7 +5,7 @@ import { countsText } from './tree.js';
 import type { FunctionView, TreeNode } from './view.js';
 
 const LEVEL_MAX = 12;
-const COLUMNS = ['Slot', 'Verdict', 'Findings', 'Device', 'Driver', 'Policy', 'Group', 'Steps', 'Evidence'];
+const COLUMNS = ['Slot', 'Verdict', 'Steps', 'Findings', 'Device', 'Driver', 'Policy', 'Group', 'Evidence'];
 
 /** The tree as a table, each row after the one above it; the script makes it a treegrid that folds. */
 export function FunctionTable({ model }: { readonly model: PageModel }) {
@@ -79,6 +79,9 @@ function FunctionRow({
         {slot}
       </th>
       <td class={`v ${verdict}`}>{verdict}</td>
+      <td class="n stp" data-label="step">
+        {steps.length > 3 ? `${steps[0]}, ${steps.length - 1} more` : steps.join(', ')}
+      </td>
       <FindingCell view={view} />
       <td class="dev">
         {below === '' ? null : <small>{below} below · </small>}
@@ -91,9 +94,6 @@ function FunctionRow({
         {iommu.members > 1 ? (
           <small title={`shared by ${iommu.members} functions`}> ×{iommu.members}</small>
         ) : null}
-      </td>
-      <td class="n num" data-label="step">
-        {steps.length > 3 ? `${steps[0]}, ${steps.length - 1} more` : steps.join(', ')}
       </td>
       <td class="more">
         <Evidence view={view} path={model.path} iommu={model.iommu} />
@@ -114,6 +114,9 @@ function AlikeRow({ views, level, model }: RowProps & { readonly views: readonly
         <small> +{views.length - 1}</small>
       </th>
       <td class={`v ${first.verdict}`}>{first.verdict}</td>
+      <td class="n stp" data-label="step">
+        {first.steps.length > 0 ? `${first.steps[0]}…` : ''}
+      </td>
       <FindingCell view={first} />
       <td class="dev">
         <b>{views.length} alike:</b> {first.physfn === null ? null : <small>VF </small>}
@@ -123,9 +126,6 @@ function AlikeRow({ views, level, model }: RowProps & { readonly views: readonly
       <td class="n num" data-label="groups">
         {groups.size === 1 ? group : groups.size}
         {groups.size > 1 ? <small> groups</small> : null}
-      </td>
-      <td class="n num" data-label="step">
-        {first.steps.length > 0 ? `${first.steps[0]}…` : ''}
       </td>
       <td class="more">
         <Evidence view={first} path={model.path} iommu={model.iommu} alike={views} />

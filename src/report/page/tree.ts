@@ -44,8 +44,11 @@ function together(nodes: readonly TreeNode[]): readonly TreeNode[] {
 /** Of all that must be equal; `undefined` for what stands alone. */
 function alikeKey(node: TreeNode): string | undefined {
   if (node.kind !== 'function' || node.children.length > 0 || node.view.bridge) return undefined;
-  const { device, verdict, driver, action, rule, reason, findings, left, evidence, physfn } = node.view;
-  return JSON.stringify([device, verdict, driver, action, rule, reason, findings, left, evidence, physfn]);
+  const { device, verdict, driver, action, rule, reason, findings, left, evidence, physfn, iommu } =
+    node.view;
+  const translated = [iommu.group != null, iommu.domain];
+  const said = [device, verdict, driver, action, rule, reason, findings, left, evidence, physfn];
+  return JSON.stringify([...said, ...translated]);
 }
 
 /** Of everything below, at any depth. */

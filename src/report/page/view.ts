@@ -67,7 +67,7 @@ export type TreeNode =
       readonly below: Counts;
       readonly children: readonly TreeNode[];
     }
-  /** Siblings with nothing below them that differ in nothing but slot, steps and IOMMU group. */
+  /** Siblings with nothing below them that differ in nothing but slot, steps and the number of their IOMMU group. */
   | { readonly kind: 'alike'; readonly views: readonly FunctionView[] };
 
 export interface FindingView {

@@ -99,7 +99,7 @@ export const simMatrixSchema = v.strictObject({
 const caseSchema: v.GenericSchema<SoakCase> = v.pipe(
   v.looseObject({
     machine: v.looseObject({ functions: v.array(v.looseObject({ slot: v.string() })) }),
-    seed: v.number(),
+    seed: v.pipe(v.number(), v.integer()),
     faults: v.looseObject({}),
     jumps: v.array(v.looseObject({ path, policy })),
   }),

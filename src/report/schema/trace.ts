@@ -8,7 +8,7 @@ const writer = v.picklist(['host', 'stub', 'old-kernel', 'next-kernel']);
 const irq = v.union([count, slot]);
 const slotOrTimer = v.union([slot, v.literal('timer')]);
 const refusedBy = v.nullable(slot);
-const sent = v.pipe(v.number(), v.description('when the device sent it, in ticks of 0.1 ms'));
+const sent = v.pipe(count, v.description('when the device sent it, in ticks of 0.1 ms'));
 const address = hexadecimal(16);
 
 const event = <const K extends string, E extends v.ObjectEntries>(kind: K, entries: E) =>

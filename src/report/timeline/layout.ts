@@ -4,6 +4,8 @@ import type { JumpStory, Span, StoryLane } from './story.js';
 /** Where the parts of a picture lie, in its own units. */
 export const LEFT = 158;
 export const RIGHT = 120;
+/** Of the rows' names: what stands at the left end of the axis reaches a little into the room beside them. */
+export const NAMES_WIDTH = 152;
 /** Height of the stages' names, of a row, and of the axis. */
 export const BAND = 20;
 export const ROW = 22;

@@ -141,6 +141,39 @@ function fitted(name: string, width: number): string {
   return letters >= 4 ? `${name.slice(0, letters - 1)}…` : '';
 }
 
+/** The names of the rows alone: they stay where the picture behind them scrolls. */
+export function RowNames({ story: { lanes } }: Pick<PictureProps, 'story'>) {
+  return (
+    <>
+      {lanes.map((lane, at) => (
+        <RowName key={lane.id} lane={lane} y={rowTop(lanes, at)} />
+      ))}
+    </>
+  );
+}
+
+function RowName({ lane, y }: { readonly lane: StoryLane; readonly y: number }) {
+  const { kind, label, note, depth } = lane;
+  const middle = y + ROW / 2;
+  const indent = Math.min(depth, 4) * INDENT;
+  const letters = Math.max(0, NOTE_MAX - label.length - indent / LETTER);
+  const said = note.length > letters ? `${note.slice(0, Math.max(0, letters - 1))}…` : note;
+  return (
+    <>
+      {depth > 0 && <path class="tl-branch" d={`M${indent + 1} ${y}V${middle}H${indent + 6}`} />}
+      <text class="tl-label" x={8 + indent} y={middle + 4}>
+        <title>{note === '' ? label : `${label}: ${note}`}</title>
+        <tspan class={kind === 'function' ? 'tl-slot' : undefined}>{label}</tspan>
+        {said !== '' && (
+          <tspan class="tl-note" dx="5">
+            {said}
+          </tspan>
+        )}
+      </text>
+    </>
+  );
+}
+
 function Row({
   lane,
   y,
@@ -154,25 +187,12 @@ function Row({
   readonly right: number;
   readonly total: string;
 }) {
-  const { kind, label, note, depth, gated } = lane;
   const middle = y + ROW / 2;
-  const indent = Math.min(depth, 4) * INDENT;
-  const letters = Math.max(0, NOTE_MAX - label.length - indent / LETTER);
-  const said = note.length > letters ? `${note.slice(0, Math.max(0, letters - 1))}…` : note;
   return (
-    <g class={`tl-row tl-row-${kind}`}>
-      {depth > 0 && <path class="tl-branch" d={`M${indent + 1} ${y}V${middle}H${indent + 6}`} />}
-      <text class="tl-label" x={8 + indent} y={middle + 4}>
-        <title>{note === '' ? label : `${label}: ${note}`}</title>
-        <tspan class={kind === 'function' ? 'tl-slot' : undefined}>{label}</tspan>
-        {said !== '' && (
-          <tspan class="tl-note" dx="5">
-            {said}
-          </tspan>
-        )}
-      </text>
+    <g class={`tl-row tl-row-${lane.kind}`}>
+      <RowName lane={lane} y={y} />
       <line class="tl-base" x1={LEFT} x2={right} y1={middle} y2={middle} />
-      {gated
+      {lane.gated
         .filter((span) => inView(x, span))
         .map(({ startMs, endMs }) => (
           <g class="tl-gated" key={startMs}>

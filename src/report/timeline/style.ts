@@ -50,7 +50,11 @@ ${TIMELINE_COLORS}
 ${JUMP_PICTURE_STYLE}
 .tl{margin:0 0 2.5rem}
 .tl-scroll{overflow-x:auto;border:1px solid var(--line);border-radius:4px;margin:.4rem 0}
-.tl-scroll svg{display:block;width:100%;min-width:820px;height:auto}
+.tl-wide{display:flex;align-items:start;width:100%;min-width:820px}
+.tl-wide svg{flex:none;display:block;width:100%;height:auto}
+.tl-wide .tl-names{position:sticky;left:0;width:15.8333%;margin-right:-15.8333%;background:var(--bg)}
+.tl-links{list-style:none;margin:0 0 .75rem;padding:0}
+@media (min-width:56rem){.tl-scroll::after,.tl-scroll::before{content:none!important}}
 .tl-story>h4{margin:1rem 0 0;font-size:1rem;font-weight:400}
 .tl-story>h4 b{font-weight:700}
 .tl-bad{color:var(--live);font-weight:700}
@@ -88,5 +92,5 @@ ${JUMP_PICTURE_STYLE}
 .tl :focus-visible{outline:2px solid var(--accent);outline-offset:2px}
 @media (max-width:54rem){.tl-slide{padding:0}}
 @media (max-width:40rem){.tl-controls{position:static}.tl-now{gap:.05rem .5rem;padding:.4rem .5rem;font-size:.9em}.tl-list{font-size:.82rem}.tl-list .tl-who{font-size:.88em}}
-@media print{.tl-controls,.tl-now{display:none}.tl-scroll{overflow:visible}.tl-scroll svg{min-width:0}}
+@media print{.tl-controls,.tl-now{display:none}.tl-scroll{overflow:visible}.tl-wide{min-width:0}}
 `.trim();

@@ -1,14 +1,15 @@
 import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { Controls } from './controls.js';
 import { EntryTable } from './entry-table.js';
-import { LEFT, pictureHeight, RIGHT } from './layout.js';
+import { AXIS, LEFT, NAMES_WIDTH, pictureHeight, RIGHT } from './layout.js';
 import { Legend } from './legend.js';
 import { NowPanel } from './now-panel.js';
-import { Picture } from './picture.js';
+import { Picture, RowNames } from './picture.js';
 import { alignRows } from './rows.js';
 import { type TimeAxis, timeAxis } from './scale.js';
 import { type JumpStory, msText, type Span, stageAt } from './story.js';
 import { usePlay } from './use-play.js';
+import { Verdicts } from './verdicts.js';
 import { hitWords, policyLabel } from './words.js';
 
 /** Of a picture, in its own units. */
@@ -79,19 +80,28 @@ export function Timeline({ stories, index }: TimelineProps) {
             <p>{[story.summary, ...story.hits.map(hitWords)].join(' ')}</p>
             {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard */}
             <section class="tl-scroll" tabIndex={0} aria-label={`Picture: ${policyLabel(story)}`}>
-              <svg
-                class="tl-svg"
-                viewBox={`0 0 ${PICTURE_WIDTH} ${pictureHeight(shown[which] ?? story)}`}
-                role="img"
-                aria-label={`${policyLabel(story)}: ${story.summary} The table below says what happened.`}
-              >
-                <Picture
-                  story={shown[which] ?? story}
-                  axis={axis}
-                  width={PICTURE_WIDTH}
-                  {...(live ? { now, onPick: pick } : {})}
-                />
-              </svg>
+              <div class="tl-wide">
+                <svg
+                  class="tl-svg tl-names"
+                  viewBox={`0 0 ${NAMES_WIDTH} ${pictureHeight(shown[which] ?? story) - AXIS}`}
+                  aria-hidden="true"
+                >
+                  <RowNames story={shown[which] ?? story} />
+                </svg>
+                <svg
+                  class="tl-svg"
+                  viewBox={`0 0 ${PICTURE_WIDTH} ${pictureHeight(shown[which] ?? story)}`}
+                  role="img"
+                  aria-label={`${policyLabel(story)}: ${story.summary} The table below says what happened.`}
+                >
+                  <Picture
+                    story={shown[which] ?? story}
+                    axis={axis}
+                    width={PICTURE_WIDTH}
+                    {...(live ? { now, onPick: pick } : {})}
+                  />
+                </svg>
+              </div>
             </section>
             {live && <NowPanel story={story} ms={now} />}
           </section>
@@ -136,14 +146,16 @@ function within(ms: number, { x }: TimeAxis): number {
   return Math.min(domain.at(-1) ?? ms, Math.max(domain[0] ?? ms, ms));
 }
 
-/** Keeps the cursor in sight where the picture is wider than the page. */
+/** Keeps the cursor in sight, beside the rows' names, where the picture is wider than the page. */
 function follow(root: HTMLElement | null, x: number): void {
   for (const scroll of root?.querySelectorAll<HTMLElement>('.tl-scroll') ?? []) {
-    const { scrollWidth, clientWidth } = scroll;
-    if (scrollWidth <= clientWidth) continue;
-    const place = (x / PICTURE_WIDTH) * scrollWidth;
-    if (place < scroll.scrollLeft + 40 || place > scroll.scrollLeft + clientWidth - 40)
-      scroll.scrollLeft = place - clientWidth / 2;
+    const { scrollWidth, clientWidth, firstElementChild: wide } = scroll;
+    if (!wide || scrollWidth <= clientWidth) continue;
+    const place = (x / PICTURE_WIDTH) * wide.clientWidth;
+    const names = (NAMES_WIDTH / PICTURE_WIDTH) * wide.clientWidth;
+    const { scrollLeft } = scroll;
+    if (place < scrollLeft + names + 20 || place > scrollLeft + clientWidth - 40)
+      scroll.scrollLeft = place - (names + clientWidth) / 2;
   }
 }
 
@@ -165,14 +177,9 @@ function onlyRow(story: JumpStory, only: string): JumpStory {
 
 function StoryHead({ story }: { readonly story: JumpStory }) {
   const [worst] = story.verdicts;
-  const good = worst?.verdict === 'clean';
   return (
     <>
-      <b>{policyLabel(story)}</b>:{' '}
-      <span class={good ? 'tl-good' : 'tl-bad'}>
-        {good ? '✓ ' : '✗ '}
-        {story.verdicts.map(({ verdict }) => verdict).join(', ')}
-      </span>
+      <b>{policyLabel(story)}</b>: <Verdicts story={story} />
       {worst && worst.words !== '' && ` (${worst.words})`}
       {story.policyWords !== '' && <span class="tl-words"> — {story.policyWords}</span>}
     </>
