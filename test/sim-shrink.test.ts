@@ -7,8 +7,8 @@ import type { FunctionDescription } from '../src/sim/description.js';
 import { SimMachine } from '../src/sim/machine.js';
 import { runScenario } from '../src/sim/scenario/run.js';
 import { parseScenario } from '../src/sim/scenario/scenario.js';
-import { caseScenario } from '../src/sim/scenario/text.js';
 import { drawCase, type SoakCase } from '../src/sim/soak/case.js';
+import { caseScenario } from '../src/sim/soak/case-scenario.js';
 import { playCase } from '../src/sim/soak/play.js';
 import { randomMachine } from '../src/sim/soak/random-machine.js';
 import { shrinkCase, withoutSlots } from '../src/sim/soak/shrink.js';
@@ -135,8 +135,11 @@ describe('a case that shows something', () => {
         expect(parseScenario(JSON.stringify(hung), 'soak.json').expect.ours).toMatchObject({
           ...{ verdict: 'hung', why: STORY.story },
         });
-        expect(caseScenario(of, STORY, 11)).toBeNull();
-        expect(caseScenario({ ...of, jumps: [...of.jumps, ...of.jumps] }, STORY, 10)).toBeNull();
+        expect(caseScenario(of, STORY, 11)).toMatch(/waits 10 ms/);
+        expect(caseScenario({ ...of, jumps: [...of.jumps, ...of.jumps] }, STORY, 10)).toMatch(
+          /takes 2 jumps/,
+        );
+        expect(caseScenario(of, { ...STORY, none: 'clean', seen: 'clean' }, 10)).toMatch(/itself is clean/);
       }),
       { numRuns: 100 },
     );

@@ -2,12 +2,11 @@ import { systemClock } from '../host/clock.js';
 import { writeOutput } from '../host/output-file.js';
 import { ShootdownError } from '../pci/error.js';
 import { defaultPolicy } from '../quiesce/default-policy.js';
-import { counted } from '../report/jump-words.js';
 import type { SmallestCase } from '../report/soak-text.js';
 import type { JumpVerdict } from '../sim/jump/result.js';
 import { parseScenario } from '../sim/scenario/scenario.js';
-import { caseScenario } from '../sim/scenario/text.js';
 import { drawCase, type SoakCase, type SoakSettings } from '../sim/soak/case.js';
+import { caseScenario } from '../sim/soak/case-scenario.js';
 import { playCase, type SoakPlayOptions } from '../sim/soak/play.js';
 import { shrinkCase } from '../sim/soak/shrink.js';
 import type { Io } from './io.js';
@@ -54,7 +53,7 @@ export async function smallestOf(
   );
   const shown = { case: smallest, what };
   const unsaid = (why: string): SmallestCase => ({ ...shown, file: null, command: again, why });
-  if (scenario === null) return unsaid(whyNoScenario(smallest, timeout));
+  if (typeof scenario === 'string') return unsaid(scenario);
   const file = `${name}.json`;
   const text = jsonText(scenario);
   try {
@@ -67,13 +66,4 @@ export async function smallestOf(
   const policy = smallest.jumps[0]?.policy ?? 'none';
   const command = `shootdown sim run ./${file} --policy ${policy} --seed ${smallest.seed}`;
   return { ...shown, file, command, why: null };
-}
-
-/** As `caseScenario` decides it. */
-function whyNoScenario({ jumps }: SoakCase, timeoutMs: number): string {
-  if (jumps.length > 1) return `it takes ${counted(jumps.length, 'jump', 'jumps')}, and a scenario has one`;
-  const [jump] = jumps;
-  return jump && jump.pendingTimeoutMs !== timeoutMs
-    ? `its policy waits ${jump.pendingTimeoutMs} ms for what is pending, which a scenario cannot say`
-    : 'the jump itself is clean, and a scenario says what is seen';
 }

@@ -80,6 +80,10 @@ type Masks = Pick<
 
 /** What of a rule is bits of a register or of a routing ID; or why nothing that is reached has them. */
 function masksOf({ match }: PolicyRule, place: Place): Masks | string {
+  const { slot: _s, id: _i, class: _c, ...others } = match;
+  // Those that the table has in other ways; a key that is in neither list has to be given a way first.
+  const { headerType: _h, rootBus: _r, vf: _v, bootDisplay: _b, driver: _d, holds: _o, ...unknown } = others;
+  unknown satisfies Record<string, never>;
   const slot = match.slot === undefined ? undefined : parseSlotSelector(match.slot);
   if (place === 'between' && slot?.domain !== undefined && slot.domain !== 0) {
     return `is left out: it names PCI segment ${slot.domain.toString(16).padStart(4, '0')}, and only 0000 is reached`;

@@ -4,6 +4,13 @@ import type { Owner } from './memory/memory.js';
 /** Who wrote to configuration space. */
 export type Writer = 'host' | 'stub' | 'old-kernel' | 'next-kernel';
 
+export const WRITER_WORDS: Readonly<Record<Writer, string>> = {
+  host: 'the policy',
+  stub: 'the stub',
+  'old-kernel': 'the old kernel',
+  'next-kernel': 'the next kernel',
+};
+
 interface At {
   readonly tick: number;
 }

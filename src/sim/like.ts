@@ -26,7 +26,10 @@ const LINES = 8;
 const FIRST_LINE = 16;
 
 /** Classes for which Linux has one driver for all: what drives them where nobody says. */
-const CLASS_DRIVERS: Readonly<Record<number, string>> = { 67073: 'ahci', 67586: 'nvme' };
+const CLASS_DRIVERS: ReadonlyMap<number, string> = new Map([
+  [0x010601, 'ahci'],
+  [0x010802, 'nvme'],
+]);
 
 /**
  * A simulated machine with the functions of one that was scanned: those whose bus mastering is on are set to work as
@@ -109,7 +112,7 @@ function functionLike(
   }
   const facts = machine.facts.get(slot) ?? {};
   const state = seen(fn.pm)?.state;
-  const driver = facts.driver === undefined ? (CLASS_DRIVERS[fn.classCode] ?? null) : facts.driver;
+  const driver = facts.driver === undefined ? (CLASS_DRIVERS.get(fn.classCode) ?? null) : facts.driver;
   return {
     ...base,
     ...bridge,

@@ -1,5 +1,6 @@
 import { PCI_COMMAND, PCI_COMMAND_MASTER } from '../../pci/regs.js';
 import { hex } from '../../pci/slot.js';
+import { WRITER_WORDS } from '../../sim/events.js';
 import { kindOf } from './entries.js';
 import type { RecordedEvent, RecordedJump, RecordedPage } from './recorded.js';
 import { lookup, type MarkKind } from './story.js';
@@ -14,12 +15,6 @@ export interface SeenEvent {
   readonly text: string;
 }
 
-const WRITERS: Readonly<Record<string, string>> = {
-  host: 'the policy',
-  stub: 'the stub',
-  'old-kernel': 'the old kernel',
-  'next-kernel': 'the next kernel',
-};
 /** Memory that belongs to the next kernel, by what its owner is called. */
 const NEXT_KERNELS: Readonly<Record<string, string>> = {
   'next-kernel-image': 'image',
@@ -133,7 +128,7 @@ function configWrite(
   { offset = 0, width = 0, before = 0, after = 0, by = '' }: RecordedEvent,
   one: (kind: MarkKind, text: string) => SeenEvent[],
 ): SeenEvent[] {
-  const who = lookup(WRITERS, by) ?? by;
+  const who = lookup(WRITER_WORDS, by) ?? by;
   const digits = 2 * Math.min(8, width);
   const change = `${hex(before, digits)} → ${hex(after, digits)}`;
   if (offset > PCI_COMMAND || offset + width < PCI_COMMAND + 2)

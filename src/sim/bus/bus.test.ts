@@ -163,6 +163,15 @@ describe('an answer to a read', () => {
     expect([fn.outstanding, pending(machine)]).toEqual([0, false]);
   });
 
+  it('is waited for by 32 reads of a function at a time: a Tag has five bits', () => {
+    const machine = quietMachine();
+    const fn = functionAt(machine, BELOW);
+    const asked = Array.from({ length: 40 }, () => machine.bus.read(fn, 0x1000));
+    expect([asked.filter(Boolean).length, fn.outstanding]).toEqual([32, 32]);
+    machine.run(6);
+    expect([fn.outstanding, machine.bus.read(fn, 0x1000)]).toEqual([0, true]);
+  });
+
   it('comes late, or never, where that is the fault', () => {
     const late = quietMachine({}, (of) =>
       of.slot === BELOW ? { ...of, faults: { lateCompletionTicks: 400 } } : of,

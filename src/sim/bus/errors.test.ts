@@ -146,6 +146,15 @@ describe('a refused request', () => {
     for (const machine of [silent, masked, kept]) machine.run(10);
   });
 
+  it('is a message only with URRE and NFERE of Device Control, any other error with NFERE alone', () => {
+    const machine = platform('logged');
+    const up = functionAt(machine, UP);
+    machine.configWrite(up, (up.layout.express ?? 0) + regs.PCI_EXP_DEVCTL, 2, 0x0002, 'host');
+    const events = refused(machine, { gate: UP });
+    machine.errors.report(up, up, 'completer-abort');
+    expect(events).toMatchObject([{ reaction: 'nothing' }, { reaction: 'logged' }]);
+  });
+
   it('is no message on a conventional bus unless somebody says so, nor where there is no root port', () => {
     const machine = platform('nmi');
     expect(refused(machine, { from: OLD, gate: PCI_BRIDGE })).toMatchObject([{ reaction: 'nothing' }]);

@@ -11,6 +11,7 @@ import {
   quietMachine,
 } from '../../../test/support/quiet-machine.js';
 import * as regs from '../../pci/regs.js';
+import type { Slot } from '../../pci/slot.js';
 import type { SimMachine } from '../machine.js';
 import { addressOf } from '../memory/memory.js';
 import type { IommuRules } from '../platform.js';
@@ -107,6 +108,18 @@ describe('an IOMMU that translates', () => {
   });
 });
 
+describe('below a bridge to a conventional bus', () => {
+  it('requests carry the ID of the uppermost one, whatever conventional bridges are below it', () => {
+    const bridge = { vendor: 0x10b5, device: 0x8114, classCode: 0x060400, busMaster: true };
+    const machine = quietMachine({}, (of) => {
+      if (of.slot === OTHER) return { ...bridge, slot: OTHER, express: 'pcie-to-pci-bridge', secondary: 6 };
+      if (of.slot === OLD) return { ...bridge, slot: '06:00.0', secondary: 7 };
+      return of.slot === OLD_TOO ? { ...of, slot: '07:00.0' } : of;
+    });
+    expect(groupOf(functionAt(machine, '0000:07:00.0' as Slot))).toBe(functionAt(machine, OTHER));
+  });
+});
+
 describe('a read that is never answered', () => {
   it('is reported after 50 ms and asked again, for as long as the tables stay as they are', () => {
     const machine = machineWith({ aborts: 'completion-timeout' });
@@ -124,17 +137,17 @@ describe('a read that is never answered', () => {
     expect([fn.outstanding, errors.length]).toEqual([0, 2]);
   });
 
-  it('is not asked again by a function that was reset, or may not master the bus', () => {
-    for (const end of ['reset', 'gate'] as const) {
+  it('is not asked again by a function that was reset, fell off the bus, or may not master it', () => {
+    for (const end of ['reset', 'vanish', 'gate'] as const) {
       const machine = machineWith({ aborts: 'completion-timeout' });
       const fn = functionAt(machine, BELOW);
       need(machine).attach(fn);
       const errors = eventsOf(machine, 'error');
       machine.bus.read(fn, addressOf(FREE));
-      if (end === 'reset') fn.reset();
+      if (end !== 'gate') fn[end]();
       else machine.configWrite(fn, regs.PCI_COMMAND, 2, 0, 'host');
       machine.run(3 * COMPLETION_TIMEOUT_TICKS);
-      expect([end, fn.outstanding, errors.length]).toEqual([end, 0, end === 'reset' ? 0 : 1]);
+      expect([end, fn.outstanding, errors.length]).toEqual([end, 0, end === 'gate' ? 1 : 0]);
     }
   });
 });
@@ -170,6 +183,20 @@ describe('a next kernel', () => {
     }
   });
 
+  it('keeps identity for a whole group where domains are, whatever firmware had preserved for one in it', () => {
+    for (const nextKernel of ['resets', 'copies', 'takes-over'] as const) {
+      const machine = machineWith({ domains: 'identity', nextKernel });
+      const iommu = need(machine);
+      const [old, oldToo] = [functionAt(machine, OLD), functionAt(machine, OLD_TOO)];
+      const identity = () => [iommu.domainOf(old), iommu.allows(old, FREE), iommu.allows(oldToo, FREE + 1)];
+      iommu.preserve(old, [FREE]);
+      expect([nextKernel, ...identity()]).toEqual([nextKernel, 'identity', true, true]);
+      iommu.attach(oldToo);
+      iommu.nextKernel();
+      expect([nextKernel, ...identity()]).toEqual([nextKernel, 'identity', true, true]);
+    }
+  });
+
   it('keeps apart what is preserved for one function and what another of its group has mapped', () => {
     const machine = machineWith();
     const iommu = need(machine);
@@ -180,6 +207,20 @@ describe('a next kernel', () => {
     expect([FREE, FREE + 1, FREE + 2].map((page) => iommu.allows(old, page))).toEqual([true, true, false]);
     iommu.detach(old);
     expect([FREE, FREE + 1].map((page) => iommu.allows(old, page))).toEqual([false, true]);
+  });
+
+  it('that keeps the tables forgets whom the one before had attached: its last remove blocks the group', () => {
+    const machine = machineWith({ nextKernel: 'takes-over' });
+    const iommu = need(machine);
+    const [old, oldToo] = [functionAt(machine, OLD), functionAt(machine, OLD_TOO)];
+    iommu.attach(old);
+    iommu.attach(oldToo);
+    iommu.map(old, [FREE]);
+    iommu.nextKernel();
+    iommu.attach(old);
+    expect(iommu.allows(oldToo, FREE)).toBe(true);
+    iommu.detach(old);
+    expect(iommu.allows(oldToo, FREE)).toBe(false);
   });
 
   it('finds facts about it', async () => {

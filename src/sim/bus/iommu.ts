@@ -50,14 +50,12 @@ export class Iommu {
       found.attached.add(fn);
       return;
     }
-    this.#set(fn, this.#rules.domains === 'identity' ? 'identity' : new Set(), found?.preserved).attached.add(
-      fn,
-    );
+    this.#set(fn, found?.preserved).attached.add(fn);
   }
 
   /** Pages that every kernel maps for this function, for as long as the power is on. */
   preserve(fn: SimFunction, pages: readonly number[]): void {
-    const domain = this.#domains.get(groupOf(fn)) ?? this.#set(fn, new Set(), undefined);
+    const domain = this.#domains.get(groupOf(fn)) ?? this.#set(fn, undefined);
     for (const page of pages) domain.preserved.add(page);
   }
 
@@ -98,11 +96,13 @@ export class Iommu {
 
   #forget(group: SimFunction, { preserved }: Domain): void {
     if (preserved.size === 0) this.#domains.delete(group);
-    else this.#set(group, new Set(), preserved);
+    else this.#set(group, preserved);
   }
 
-  #set(fn: SimFunction, pages: Domain['pages'], preserved: Set<number> | undefined): Domain {
+  /** A domain with nothing mapped in it yet. */
+  #set(fn: SimFunction, preserved: Set<number> | undefined): Domain {
     const attached = new Set<SimFunction>();
+    const pages: Domain['pages'] = this.#identity ? 'identity' : new Set<number>();
     const domain = { pages, preserved: preserved ?? new Set(), generation: this.#generation, attached };
     this.#domains.set(groupOf(fn), domain);
     return domain;

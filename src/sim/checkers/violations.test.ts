@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { Slot } from '../../pci/slot.js';
 import type { FunctionResult } from '../../quiesce/journal.js';
 import type { Writer } from '../events.js';
-import { JumpLog } from '../jump/command-log.js';
+import { JumpLog } from '../jump/jump-log.js';
 import type { JumpResult, LostDevice } from '../jump/result.js';
 import type { PlayedJump } from '../policies/play.js';
 import { judgeOurs } from './violations.js';

@@ -15,6 +15,14 @@ describe('nic', () => {
     expect(Math.max(...bench.writes.map((write) => write.tick)) - tick).toBeGreaterThan(2500);
   });
 
+  it('does not go beyond the tail of a full ring when it is called again', () => {
+    const bench = alone(atWork('nic'));
+    bench.run(20_000);
+    const tick = bench.now;
+    for (let i = 0; i < 3; i++) bench.busMaster = true;
+    expect(bench.writes.filter((write) => write.tick >= tick)).toEqual([]);
+  });
+
   it('fetches descriptors before it uses them', () => {
     const bench = makeDevice('nic');
     bench.answerTicks = 1000;

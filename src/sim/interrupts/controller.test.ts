@@ -71,6 +71,15 @@ describe('boot interrupts', () => {
     expect(sent).toEqual([9, 20, 9]);
   });
 
+  it('come out as soon as the pin of a wire that is pulled is masked', () => {
+    const { pins, pull, sent } = controller(9);
+    for (const line of [9, 20]) pins.unmask(line);
+    pull(at(20), true);
+    expect(sent).toEqual([20]);
+    pins.mask(20);
+    expect(sent).toEqual([20, 9]);
+  });
+
   it('do not where the chipset has none', () => {
     const { pins, pull, sent } = controller();
     pins.unmask(9);
@@ -99,6 +108,13 @@ describe('nobody cared', () => {
     expect(counts.note(18, 99_899, false)).toBe(false);
     expect(counts.note(18, 1, false)).toBe(true);
     expect(counts.disabled.has(18)).toBe(true);
+  });
+
+  it('counts each 100,000 by themselves', () => {
+    const counts = new NobodyCared();
+    counts.note(18, 101, true);
+    counts.note(18, 99_899, false);
+    expect([counts.note(18, 99_999, false), counts.note(18, 1, false)]).toEqual([false, true]);
   });
 
   it('keeps it while one in a thousand is handled', () => {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { BELOW, eventsOf, functionAt, quietMachine } from '../../../test/support/quiet-machine.js';
 import type { Host } from '../../host/port.js';
 import * as regs from '../../pci/regs.js';
 import type { Slot } from '../../pci/slot.js';
@@ -171,7 +172,81 @@ describe('INTx after MSI', () => {
   });
 });
 
+describe('a kernel that turns interrupts on', () => {
+  /** A function on a line of its own, whose driver would serve it, and a processor that takes no interrupts now. */
+  const masked = () => {
+    const machine = createMachine({ name: 'alone', captureDrivers: [], functions: [OTHER] });
+    machine.interrupts.attach(null);
+    return { machine, fn: functionAt(machine, '0000:00:1f.3' as Slot), interrupts: machine.interrupts };
+  };
+
+  it('takes once the message that came meanwhile, however often it came', () => {
+    const machine = quietMachine();
+    const { interrupts, kernel } = machine;
+    interrupts.attach(null);
+    machine.bus.message(functionAt(machine, BELOW), 3);
+    machine.run(5);
+    interrupts.attach(kernel);
+    expect(interrupts.unclaimed).toBe(1);
+    interrupts.attach(kernel);
+    expect(interrupts.unclaimed).toBe(0);
+  });
+
+  it('takes the line that the local APIC accepted meanwhile', () => {
+    const { machine, fn, interrupts } = masked();
+    fn.setCause(true);
+    machine.run(5);
+    expect([...interrupts.localApic.pending]).toEqual([18]);
+    interrupts.attach(machine.kernel);
+    machine.run(5);
+    expect([[...interrupts.localApic.pending], fn.assertsIntx]).toEqual([[], false]);
+  });
+
+  it('counts anew, and gives a line another chance that the one before gave up', () => {
+    const { machine, interrupts } = masked();
+    interrupts.nobodyCared.note(18, 100_000, false);
+    interrupts.nobodyCared.note(19, 99_999, false);
+    interrupts.attach(machine.kernel);
+    expect(interrupts.nobodyCared.disabled.size).toBe(0);
+    expect(interrupts.nobodyCared.note(19, 1, false)).toBe(false);
+  });
+
+  it('finds pending what the one before had accepted and not taken', () => {
+    const { machine, fn, interrupts } = masked();
+    interrupts.attach(machine.kernel);
+    fn.setCause(true);
+    interrupts.attach(null);
+    machine.run(5);
+    expect([[...interrupts.localApic.pending], interrupts.localApic.inService]).toEqual([[18], []]);
+  });
+
+  it('leaves unended an interrupt that the one before was at, with nobody to quiet it', () => {
+    const { machine, fn, interrupts } = masked();
+    machine.kernel?.irqs.get(18)?.actions.clear();
+    interrupts.attach(machine.kernel);
+    fn.setCause(true);
+    machine.run(2);
+    interrupts.attach(null);
+    machine.run(100);
+    expect([interrupts.localApic.inService, interrupts.controller.unended()]).toEqual([[18], [18]]);
+  });
+});
+
 describe('messages', () => {
+  it('are not sent while Function Mask of MSI-X is set', () => {
+    const machine = createMachine(sharing(undefined, { messages: 'msix' }));
+    const fn = functionAt(machine, NIC);
+    const messages = eventsOf(machine, 'message');
+    machine.run(500);
+    expect(messages.length).toBeGreaterThan(0);
+    const flags = regs.PCI_MSIX_FLAGS_ENABLE | regs.PCI_MSIX_FLAGS_MASKALL;
+    fn.write((fn.layout.msix ?? 0) + regs.PCI_MSIX_FLAGS, 2, flags);
+    machine.run(5);
+    messages.length = 0;
+    machine.run(500);
+    expect(messages).toEqual([]);
+  });
+
   const repeating = { repeatsMessages: true, driver: { name: 'ixgbe', shutdown: false } };
 
   it('that repeat themselves never let the next kernel come past turning interrupts on', async () => {

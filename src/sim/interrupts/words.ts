@@ -1,11 +1,4 @@
-import type { InterruptEvent } from '../events.js';
-
-const KERNELS = {
-  host: 'the policy',
-  stub: 'the stub',
-  'old-kernel': 'the old kernel',
-  'next-kernel': 'the next kernel',
-} as const;
+import { type InterruptEvent, WRITER_WORDS } from '../events.js';
 
 /** An event of the interrupt controller in words; of those that have a `slot`, as words after it. */
 export function interruptWords(event: InterruptEvent): string {
@@ -35,7 +28,7 @@ export function interruptWords(event: InterruptEvent): string {
     }
     case 'pin': {
       const whose = event.for === 'timer' ? 'the timer' : event.for;
-      const what = `${KERNELS[event.by]} ${event.masked ? 'masks' : 'unmasks'} line ${event.line} for ${whose}`;
+      const what = `${WRITER_WORDS[event.by]} ${event.masked ? 'masks' : 'unmasks'} line ${event.line} for ${whose}`;
       if (!event.remoteIrr) return what;
       return event.masked
         ? `${what}; Remote IRR stays set`
@@ -43,7 +36,7 @@ export function interruptWords(event: InterruptEvent): string {
     }
     case 'pins-masked': {
       const { by, ended, remoteIrr } = event;
-      const what = `${KERNELS[by]} masks${ended ? ' and ends' : ''} all lines`;
+      const what = `${WRITER_WORDS[by]} masks${ended ? ' and ends' : ''} all lines`;
       return remoteIrr.length === 0
         ? what
         : `${what}; Remote IRR of ${linesOf(remoteIrr)} ${ended ? 'is cleared' : 'stays set'}`;

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { ALONE, functionAt, quietMachine } from '../../../test/support/quiet-machine.js';
 import {
   createMachine,
   type FunctionDescription,
@@ -6,6 +7,9 @@ import {
   runScenario,
   shippedScenario,
 } from '../index.js';
+import { Memory } from '../memory/memory.js';
+import { DumpSaver } from './dump.js';
+import type { LostProblem } from './lost.js';
 
 const crash = { path: 'crash' } as const;
 
@@ -65,6 +69,41 @@ describe('a busy adapter', () => {
   it('tears a dump whatever chance does', async () => {
     for (const seed of [0, 75, 2147483647, 4294967295])
       expect([seed, (await play('crash-busy-nic', seed)).verdict]).toEqual([seed, 'corrupted']);
+  });
+});
+
+describe('how long it is waited for', () => {
+  const saver = (problem: LostProblem | null) => {
+    const memory = new Memory([{ first: 0, count: 64 }]);
+    memory.ownRange({ first: 0, count: 8 }, 'old-kernel');
+    const target = functionAt(quietMachine(), ALONE);
+    return {
+      target,
+      dump: new DumpSaver({ memory, targets: [target], problem: () => problem, say: () => {} }),
+    };
+  };
+  const why = (dump: DumpSaver) => dump.result(() => ({}) as never).problem;
+
+  it('is 0.2 s where the disk says nothing, and 1 s where interrupts leave no time to write', () => {
+    const { dump: silent } = saver({ cause: 'never-served', why: 'it is silent' });
+    silent.passed(1999, false);
+    expect(silent.over).toBe(false);
+    silent.passed(1, false);
+    expect([silent.over, why(silent)]).toEqual([true, `${ALONE}: it is silent`]);
+    const { dump: busy } = saver(null);
+    busy.passed(9999, true);
+    expect(busy.over).toBe(false);
+    busy.passed(1, true);
+    expect([busy.over, why(busy)]).toEqual([true, `${ALONE}: interrupts left no time for it`]);
+  });
+
+  it('is no longer at all where the disk falls off the bus that it was written to', () => {
+    const { dump, target } = saver(null);
+    dump.passed(1, false);
+    dump.passed(1, false);
+    target.vanish();
+    dump.passed(1, false);
+    expect(why(dump)).toBe(`${ALONE}: it does not answer`);
   });
 });
 

@@ -28,8 +28,6 @@ export interface Evidence {
   readonly stuckOn: JumpResult['stuckOn'];
   /** Functions that the next kernel has a driver for. */
   readonly expected: readonly SimFunction[];
-  /** Pages of the next kernel that were found broken when it looked, before it reused them. */
-  readonly brokenBefore: readonly CorruptedPage[];
   readonly interruptsUnclaimed: number;
   readonly jumpTick: number;
   readonly runningTick: number | null;
@@ -76,9 +74,9 @@ export function judge(evidence: Evidence): JumpResult {
   };
 }
 
-function corruptedPages({ machine, watch, image, brokenBefore }: Evidence): CorruptedPage[] {
+function corruptedPages({ machine, watch, image }: Evidence): CorruptedPage[] {
   const { memory } = machine;
-  const pages = new Map(brokenBefore.map((page) => [page.address, page]));
+  const pages = new Map<number, CorruptedPage>();
   const note = (page: number, region: CorruptedPage['region']) => {
     const blamed = watch.blame(page, region);
     if (!pages.has(blamed.address)) pages.set(blamed.address, blamed);

@@ -203,6 +203,15 @@ describe('between the kernels', () => {
   });
 });
 
+describe('interrupts that nobody claimed', () => {
+  it('are those of the next kernel, and none where it never came to turn them on', async () => {
+    const machine = createMachine('laptop');
+    machine.interrupts.unclaimed = 7;
+    const result = await machine.jump({ ...linux, lastAct: (m) => m.cpu.hang('timer', 'a test', []) });
+    expect([result.verdict, result.reached, result.interruptsUnclaimed]).toEqual(['hung', 'shutdown', 0]);
+  });
+});
+
 describe('one jump after another', () => {
   it('hands the machine from kernel to kernel', async () => {
     const machine = createMachine('server');

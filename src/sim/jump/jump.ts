@@ -23,7 +23,7 @@ import { loadNext, loadReserved } from './load-next.js';
 import { lostProblem } from './lost.js';
 import type { NextImage } from './next-image.js';
 import type { JumpOptions } from './options.js';
-import type { CorruptedPage, JumpResult, Region, Stage } from './result.js';
+import type { JumpResult, Region, Stage } from './result.js';
 import { JumpWatch } from './watch.js';
 
 /** Between the loading of the next kernel and the jump. */
@@ -68,7 +68,6 @@ class Jump {
   readonly #kernel: Kernel;
   readonly #growth: Growth;
   readonly #expected: readonly SimFunction[];
-  readonly #broken: CorruptedPage[] = [];
   readonly #startTick: number;
   #dump: DumpSaver | null = null;
   #reached: Stage = 'before';
@@ -273,18 +272,12 @@ class Jump {
 
   /** Looks at what was loaded; what is broken ends the run here. */
   #verify(stage: Stage, ...regions: Region[]): boolean {
-    const broken = regions.filter((region) => this.#note(region) > 0);
+    const broken = regions.filter((region) => (this.#image?.broken(region) ?? []).length > 0);
     if (broken.length === 0) return true;
     const on = `${stage}: ${broken.join(' and ')} not as loaded`;
     this.#stuckOn = { on, slots: [], cause: 'not-as-loaded' };
     this.#say(`stuck on ${on}`);
     return false;
-  }
-
-  #note(region: Region): number {
-    const pages = this.#image?.broken(region) ?? [];
-    for (const page of pages) this.#broken.push(this.watch.blame(page, region));
-    return pages.length;
   }
 
   #stage(stage: Stage, text: string): void {
@@ -307,7 +300,6 @@ class Jump {
       reached: this.#reached,
       stuckOn: this.#stuckOn,
       expected: this.#expected,
-      brokenBefore: this.#broken,
       interruptsUnclaimed: machine.interrupts.listener === this.#kernel ? machine.interrupts.unclaimed : 0,
       jumpTick: this.#jumpTick ?? machine.now,
       runningTick: this.#runningTick,

@@ -130,7 +130,7 @@ export interface JumpResult {
   readonly lost: readonly LostDevice[];
   /** Requests that the IOMMU stopped after the next kernel took over. */
   readonly faults: readonly FaultCount[];
-  /** Wanted DMA that was refused. */
+  /** Wanted DMA that was refused, or, with a count of 0, of which nothing came once the next kernel ran. */
   readonly wantedLost: readonly RefusedWrites[];
   readonly interruptsUnclaimed: number;
   /** On the crash path, if it came that far. */

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Slot } from '../../pci/slot.js';
 import type { DmaEvent, SimEvent } from '../events.js';
+import type { SimFunction } from '../functions/function.js';
 import { addressOf, Memory, type Owner } from '../memory/memory.js';
 import { PageAllocator } from '../memory/page-allocator.js';
 import { Random } from '../random.js';
@@ -15,9 +16,15 @@ function write(page: number, owner: Owner, of: Partial<DmaEvent> = {}): SimEvent
   return { kind: 'dma', ...at, owner, refusedBy: null, faulted: false, ...of };
 }
 
-function watch(holder: Slot | null = null, origin: (page: number) => number = (page) => page): JumpWatch {
+const WANTED = new Map([[NIC, { description: { wanted: true } } as unknown as SimFunction]]);
+
+function watch(
+  holder: Slot | null = null,
+  origin: (page: number) => number = (page) => page,
+  functions: ReadonlyMap<Slot, SimFunction> = new Map(),
+): JumpWatch {
   return new JumpWatch({
-    functions: new Map(),
+    functions,
     regionOf: (page) => (page === 7 ? 'image' : null),
     originOf: origin,
     holderOf: () => holder,
@@ -63,6 +70,56 @@ describe('a write after the jump', () => {
     seen.observer(write(40, 'dma-buffer'));
     seen.observer(write(7, 'staged'));
     expect(seen.writes.map(({ broke }) => broke)).toEqual(['image']);
+  });
+});
+
+describe('a function whose DMA is wanted', () => {
+  const wanted = () => watch(null, (page) => page, WANTED);
+
+  it('goes astray like any other where it writes elsewhere than was handed on', () => {
+    const seen = wanted();
+    seen.jumped();
+    seen.observer(write(40, 'preserved'));
+    expect([seen.writes.length, seen.wantedLanded.get(NIC)]).toEqual([0, 9]);
+    seen.observer(write(41, 'next-kernel', { sent: 12 }));
+    expect([seen.writes.map(({ broke }) => broke), seen.wantedLanded.get(NIC)]).toEqual([
+      ['kernel-memory'],
+      9,
+    ]);
+  });
+
+  it('loses it by a refused write or read, before the jump, too, when nobody else\u2019s counts', () => {
+    const seen = wanted();
+    seen.observer(write(40, 'preserved', { refusedBy: DISK }));
+    seen.observer({ kind: 'read-refused', tick: 10, slot: NIC, refusedBy: NIC, faulted: false });
+    seen.observer(write(40, 'free', { slot: DISK, refusedBy: DISK }));
+    expect(seen.wantedRefused).toEqual([
+      { slot: NIC, by: DISK, count: 1 },
+      { slot: NIC, by: NIC, count: 1 },
+    ]);
+    expect(seen.refused).toEqual([]);
+    seen.jumped();
+    seen.observer(write(40, 'free', { slot: DISK, refusedBy: DISK }));
+    expect(seen.refused).toEqual([{ slot: DISK, by: DISK, count: 1 }]);
+  });
+});
+
+describe('what the old kernel still saw', () => {
+  it('says nothing of the next one: its storms, its bindings, its interrupts', () => {
+    const seen = watch();
+    const all = () => [seen.storms.length, seen.bound.size, seen.served.size];
+    const see = () => {
+      seen.observer({ kind: 'line-disabled', tick: 10, line: 18, slots: [NIC] });
+      seen.observer({ kind: 'bound', tick: 10, slot: NIC, driver: 'e1000e', problem: null });
+      seen.observer({ kind: 'served', tick: 10, slot: NIC });
+    };
+    see();
+    seen.jumped();
+    see();
+    expect(all()).toEqual([0, 0, 0]);
+    seen.booted();
+    see();
+    expect(all()).toEqual([1, 1, 1]);
   });
 });
 

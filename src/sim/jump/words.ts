@@ -1,15 +1,8 @@
 import * as regs from '../../pci/regs.js';
 import { hex, type Slot } from '../../pci/slot.js';
-import type { SimEvent, Writer } from '../events.js';
+import { type SimEvent, WRITER_WORDS } from '../events.js';
 import type { SimFunction } from '../functions/function.js';
 import type { Region } from './result.js';
-
-const WRITERS: Readonly<Record<Writer, string>> = {
-  host: 'the policy',
-  stub: 'the stub',
-  'old-kernel': 'the old kernel',
-  'next-kernel': 'the next kernel',
-};
 
 const REGIONS: Readonly<Record<Region, string>> = {
   image: "the next kernel's image",
@@ -32,7 +25,7 @@ export function configWriteWords(
   fn: SimFunction,
   { offset, width, before, after, by }: Extract<SimEvent, { kind: 'config-write' }>,
 ): string | null {
-  const who = WRITERS[by];
+  const who = WRITER_WORDS[by];
   const bit = (register: number | undefined, mask: number): boolean | null => {
     if (register === undefined || register < offset || register + 2 > offset + width) return null;
     const shift = 2 ** (8 * (register - offset));

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { eventsOf, functionAt } from '../../../test/support/quiet-machine.js';
 import * as regs from '../../pci/regs.js';
 import type { Slot } from '../../pci/slot.js';
 import type { Era } from '../description.js';
@@ -8,7 +9,7 @@ import {
   type MachineDescription,
   type SimMachine,
 } from '../index.js';
-import { turnInterruptsOn } from './boot-next.js';
+import { enumerate, turnInterruptsOn } from './boot-next.js';
 
 const NIC = { vendor: 0x8086, device: 0x10d3, classCode: 0x020000, workload: 'nic' as const };
 const PORT = {
@@ -120,6 +121,26 @@ describe('probes', () => {
     expect(await written(20)).toBeGreaterThan(3);
   });
 
+  it('are never short of vectors in a kernel that has run for long: all its processors are up', async () => {
+    const nic = { ...NIC, messages: 'msi' as const, driver: e1000e };
+    const machine = make([{ slot: '00:05.0', ...nic }], { rules: { vectorsPerCpu: 0 } });
+    await machine.jump({ path: 'normal', ticks: 1 });
+    const fn = functionAt(machine, slot('00:05.0'));
+    expect(machine.kernel?.bind(fn)).toBe('no interrupt vector is left');
+    machine.kernel?.settle();
+    expect(machine.kernel?.bind(fn)).toBeNull();
+  });
+
+  it('that open a port for a function below leave its INTx off while the port has messages on', () => {
+    const machine = make([
+      { slot: '00:01.0', ...PORT, secondary: 1, messages: 'msi', pin: 1, line: 17 },
+      { slot: '01:00.0', ...NIC, ...endpoint, driver: e1000e },
+    ]);
+    const port = functionAt(machine, slot('00:01.0'));
+    expect(port.messages).toBe('msi');
+    expect(port.command & regs.PCI_COMMAND_INTX_DISABLE).not.toBe(0);
+  });
+
   it('do not take a vector for each of those that share a line', async () => {
     const functions = [0, 1, 2].map((i) => ({
       slot: `00:05.${i}`,
@@ -160,6 +181,32 @@ describe('a driver that is taken off', () => {
   });
 });
 
+describe('buffers that a driver has given back', () => {
+  const translated = { domains: 'translated', nextKernel: 'resets', aborts: 'dropped' } as const;
+  const atWork = () => {
+    const nic = { slot: '00:05.0', ...NIC, messages: 'msi' as const, driver: e1000e };
+    const machine = make([nic], { rules: { iommu: translated } });
+    return { machine, fn: functionAt(machine, slot('00:05.0')), old: machine.memory.pages(['dma-buffer']) };
+  };
+
+  it('are not mapped any more, nor held by the function', () => {
+    const { machine, fn, old } = atWork();
+    machine.kernel?.program(fn);
+    const kept = new Set(machine.memory.pages(['dma-buffer']));
+    const given = old.filter((page) => !kept.has(page));
+    expect(given.length).toBeGreaterThan(0);
+    expect(given.filter((page) => machine.iommu?.allows(fn, page))).toEqual([]);
+    expect(given.filter((page) => machine.kernel?.holder(page) !== null)).toEqual([]);
+  });
+
+  it('and a remove leave the function without a domain: all that it asks is stopped', () => {
+    const { machine, fn } = atWork();
+    expect(machine.iommu?.domainOf(fn)).toBe('DMA');
+    machine.kernel?.unbind(fn);
+    expect(machine.iommu?.domainOf(fn)).toBeNull();
+  });
+});
+
 describe('an interrupt that was disabled', () => {
   it('calls no handler', () => {
     const machine = make([{ slot: '00:05.0', ...NIC, pin: 1, line: 17, driver: e1000e }]);
@@ -173,6 +220,19 @@ describe('an interrupt that was disabled', () => {
     expect(served()).toEqual([true, false]);
     if (desc) desc.depth++;
     expect(served()).toEqual([false, true]);
+  });
+
+  it('calls no handler where it is a message, which is this kernel\u2019s all the same', () => {
+    const machine = make([{ slot: '00:05.0', ...NIC, messages: 'msi', driver: e1000e }]);
+    const fn = functionAt(machine, slot('00:05.0'));
+    const desc = machine.kernel?.irqs.of(fn);
+    const served = () => {
+      machine.interrupts.raise(fn);
+      return [machine.kernel?.handleMessage(fn), machine.interrupts.waits(fn)];
+    };
+    expect(served()).toEqual([true, false]);
+    if (desc) desc.depth++;
+    expect(served()).toEqual([true, true]);
   });
 });
 
@@ -223,6 +283,17 @@ describe('enumeration', () => {
     expect(result.lost).toEqual([]);
   });
 
+  it('does not find virtual functions, which have no vendor ID, though they are there and at work', () => {
+    const machine = make([
+      { slot: '00:01.0', ...PORT, secondary: 1 },
+      { slot: '01:00.0', ...NIC, ...endpoint, vfs: 2, wanted: true },
+    ]);
+    const { kernel } = machine;
+    if (kernel) enumerate(machine, kernel);
+    expect(functionAt(machine, slot('01:00.1')).alive).toBe(true);
+    expect([...(kernel?.found ?? [])].map((fn) => fn.slot)).toEqual([slot('00:01.0'), slot('01:00.0')]);
+  });
+
   it('leaves alone what is wanted, messages included', async () => {
     const guest: FunctionDescription = { slot: '00:05.0', ...NIC, messages: 'msi', wanted: true };
     const machine = make([guest]);
@@ -254,6 +325,26 @@ describe('enumeration', () => {
     const machine = make([usb]);
     expect((await machine.jump(crash)).verdict).toBe('clean');
     expect(machine.functions.get(slot('00:14.0'))?.device?.busy).toBe(false);
+  });
+});
+
+describe('what lives on without a driver', () => {
+  const guest = (of: Partial<FunctionDescription>): FunctionDescription[] => {
+    const { driver: _, ...bridge } = PORT;
+    return [
+      { slot: '00:01.0', ...bridge, secondary: 1 },
+      { slot: '01:00.0', ...NIC, ...endpoint, ...of },
+    ];
+  };
+
+  it('has the bridges above it opened if it is wanted, and not if it was only left', () => {
+    for (const [of, gate] of [
+      [{ wanted: true }, null],
+      [{ leftBy: 'driver' }, slot('00:01.0')],
+    ] as const) {
+      const machine = make(guest(of));
+      expect(machine.bus.refuses(functionAt(machine, slot('01:00.0')))?.slot ?? null).toBe(gate);
+    }
   });
 });
 
@@ -357,6 +448,17 @@ describe('a function-level reset', () => {
     machine.run(5000);
     expect([machine.cpu.stuck, fn?.command, fn?.device?.busy]).toEqual([null, command, true]);
     expect(machine.kernel?.drives(slot('01:00.0'))).toBe(true);
+  });
+
+  it('keeps the function from asking and writing for more while it waits', () => {
+    const machine = make(functions(0));
+    const fn = functionAt(machine, slot('01:00.0'));
+    fn.arm({ pendingForever: true });
+    const sent = eventsOf(machine, 'dma', 'read', 'message');
+    const from = machine.now;
+    machine.kernel?.reset(fn);
+    const passed = sent.filter((event) => (event.kind === 'read' ? event.tick : event.sent) > from);
+    expect(passed.filter((event) => event.kind === 'read' || event.refusedBy === null)).toEqual([]);
   });
 
   it('does not wait where nothing is pending, nor for ever', () => {

@@ -5,7 +5,7 @@ import type { Policy } from '../../quiesce/policy.js';
 import { falseClaims } from '../checkers/false-claims.js';
 import type { Era, Faults } from '../description.js';
 import type { SimFunction } from '../functions/function.js';
-import { JumpLog } from '../jump/command-log.js';
+import { JumpLog } from '../jump/jump-log.js';
 import type { JumpHooks, JumpOptions } from '../jump/options.js';
 import type { JumpResult } from '../jump/result.js';
 import type { SimMachine } from '../machine.js';

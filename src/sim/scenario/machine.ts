@@ -28,7 +28,7 @@ export function faultsOf({ jump }: ScenarioData): Readonly<Record<string, Faults
   );
 }
 
-const PINS = ['A', 'B', 'C', 'D'];
+export const PINS = ['A', 'B', 'C', 'D'];
 
 function functionOf(data: FunctionData): FunctionDescription {
   const {

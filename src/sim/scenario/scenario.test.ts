@@ -49,6 +49,8 @@ const BASE = {
   fact: { pointer: '/machine/functions/1/driver/shutdown', without: true, why: 'it is stopped' },
 };
 
+const RULE = { id: 'reset-it', match: { id: '8086:10d3' }, action: 'reset', reason: 'it needs one' };
+
 const parse = (value: unknown) => parseScenario(JSON.stringify(value), 'one.json');
 const machine = (...functions: Json[]) => ({
   ...BASE,
@@ -99,8 +101,7 @@ describe('a scenario', () => {
   });
 
   it('places its rules before the default policy', () => {
-    const rule = { id: 'reset-it', match: { id: '8086:10d3' }, action: 'reset', reason: 'it needs one' };
-    const { rules } = scenarioPolicy(parse({ ...BASE, policy: [rule] }));
+    const { rules } = scenarioPolicy(parse({ ...BASE, policy: [RULE] }));
     expect(rules[0]).toMatchObject({ id: 'reset-it' });
     expect(rules.length).toBe(scenarioPolicy(parse(BASE)).rules.length + 1);
   });
@@ -109,6 +110,9 @@ describe('a scenario', () => {
     const { memory } = parse(inMemory({})).machine;
     expect(memory?.capture).toEqual({ first: 0x2000, count: 0x1000 });
     expect(memory?.ram[1]).toEqual({ first: 0x10_0000, count: 0x4000 });
+    // What ends where another stretch begins does not overlap it.
+    const adjacent = inMemory({ image: { at: '0x1f00000', size: '0x100000' } });
+    expect(parse(adjacent).machine.memory?.image).toEqual({ first: 0x1f00, count: 0x100 });
   });
 });
 
@@ -167,6 +171,21 @@ describe('a bad scenario is refused with the place and the value', () => {
       'VFs beyond the last bus',
       { ...BASE, machine: { functions: [{ ...NIC, slot: 'ff:1f.0', vfs: 20 }] } },
       /vfs: 20 lead beyond bus ff/,
+    ],
+    [
+      'a VF beyond the last routing ID',
+      { ...BASE, machine: { functions: [{ ...NIC, slot: 'ff:1f.7', vfs: 1 }] } },
+      /vfs: 1 lead beyond bus ff/,
+    ],
+    [
+      'a driver of no VFs',
+      nic({ vfDriver: { name: 'iavf', shutdown: true } }),
+      /functions\.1\.vfDriver: is for a function with vfs/,
+    ],
+    [
+      'messages repeated that there are not',
+      nic({ messages: undefined, repeatsMessages: true }),
+      /functions\.1\.repeatsMessages: true: it has no messages/,
     ],
     ['VFs without Express', nic({ express: undefined, vfs: 2 }), /vfs: are for a PCI Express function/],
     [
@@ -310,6 +329,21 @@ describe('a bad scenario is refused with the place and the value', () => {
       'a crash on the normal path',
       { ...BASE, jump: { crashCpu: 1 } },
       /jump\.crashCpu: is for the crash path/,
+    ],
+    [
+      'a reboot of no capture kernel',
+      { ...BASE, jump: { reboot: false } },
+      /jump\.reboot: is for the crash path/,
+    ],
+    [
+      'a fact without which all is as with it',
+      { ...BASE, fact: { ...BASE.fact, leaves: 'corrupted' } },
+      /fact\.leaves: corrupted is the symptom itself/,
+    ],
+    [
+      'two rules with one id',
+      { ...BASE, policy: [RULE, RULE] },
+      /policy\.1\.id: reset-it is the id of another rule/,
     ],
     [
       'a rule that repeats an id',

@@ -100,7 +100,7 @@ export function parseScenario(text: string, name: string): Scenario {
   return scenarioOf(data);
 }
 
-/** The scenario without its fact, under which nothing may go wrong. Throws `bad-input`, also for one without a fact. */
+/** The scenario without its fact, under which its symptom may not be seen (another may, `fact.leaves`). Throws `bad-input`, also for one without a fact. */
 export function withoutFact(text: string, name: string): Scenario {
   const { data, json } = read(text, name);
   if (data.fact === undefined) throw bad(name, 'fact', 'is missing');

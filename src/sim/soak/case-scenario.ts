@@ -2,7 +2,8 @@ import { hex } from '../../pci/slot.js';
 import type { PolicyRule } from '../../quiesce/policy.js';
 import type { FunctionDescription } from '../description.js';
 import type { JumpVerdict } from '../jump/result.js';
-import type { SoakCase, SoakJump } from '../soak/case.js';
+import { PINS } from '../scenario/machine.js';
+import type { SoakCase, SoakJump } from './case.js';
 
 export interface CaseStory {
   /** Lower-case letters, digits and dashes. */
@@ -23,13 +24,16 @@ const STORY_MAX = 1500;
 const WHY_MAX = 600;
 
 /**
- * A case of one jump as a scenario file, which `sim run` plays; `null` for one that a scenario cannot say: several
- * jumps, a wait of another length than the default policy's, or nothing to be seen but what ours says.
+ * A case of one jump as a scenario file, which `sim run` plays; or why a scenario cannot say it: it takes several
+ * jumps, waits longer or shorter than the default policy, or shows nothing but what ours says of itself.
  */
-export function caseScenario(of: SoakCase, told: CaseStory, pendingTimeoutMs: number): object | null {
+export function caseScenario(of: SoakCase, told: CaseStory, pendingTimeoutMs: number): object | string {
   const [jump, ...others] = of.jumps;
-  if (!jump || others.length > 0 || jump.pendingTimeoutMs !== pendingTimeoutMs) return null;
-  if (told.none === 'clean' && told.seen === 'clean') return null;
+  if (!jump || others.length > 0) return `it takes ${of.jumps.length} jumps, and a scenario has one`;
+  if (jump.pendingTimeoutMs !== pendingTimeoutMs)
+    return `its policy waits ${jump.pendingTimeoutMs} ms for what is pending, which a scenario cannot say`;
+  if (told.none === 'clean' && told.seen === 'clean')
+    return 'the jump itself is clean, and a scenario says what is seen';
   const { platform, rules, era, captureDrivers, functions } = of.machine;
   const { path, load, crashCpu, ticks } = jump;
   const faults = Object.keys(of.faults).length > 0 ? { faults: of.faults } : {};
@@ -75,8 +79,6 @@ function rulesOf({ rules, bridges }: SoakJump): PolicyRule[] {
 
 const drives = ({ driver, vfDriver }: FunctionDescription, name: string) =>
   driver?.name === name || vfDriver?.name === name;
-
-const PINS = ['A', 'B', 'C', 'D'];
 
 /** As `machineOf` reads it. */
 function functionText(fn: FunctionDescription): object {
