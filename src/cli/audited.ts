@@ -2,12 +2,13 @@ import type { Command } from 'commander';
 import { readDump } from '../host/dump.js';
 import { type Machine, scan } from '../host/scan.js';
 import { ShootdownError } from '../pci/error.js';
-import { audit } from '../quiesce/audit.js';
+import { type Audit, audit } from '../quiesce/audit.js';
 import { type AuditData, parseAudit } from '../quiesce/audit-data.js';
-import { machineFromAudit } from '../quiesce/audit-machine.js';
+import { machineInAudit } from '../quiesce/audit-machine.js';
 import type { JumpPath } from '../quiesce/findings.js';
 import type { Policy } from '../quiesce/policy.js';
 import { auditData } from '../report/audit-json.js';
+import { asSaid } from '../report/page/said.js';
 import { captureIsProtected } from '../system/protection.js';
 import type { HostOptions } from './hosts.js';
 import type { Io } from './io.js';
@@ -24,8 +25,10 @@ export interface AuditedOptions extends HostOptions {
 
 /** An audit that was made now, or that is in a file. */
 export interface Audited {
+  /** One in a file is made again of its machine, and says what the file says. */
+  readonly audit: Audit;
   /** What `audit --json` says, or said. */
-  readonly audit: AuditData;
+  readonly said: AuditData;
   /** Of one in a file, as far as that shows it. */
   readonly machine: Machine;
   readonly policy: Policy;
@@ -60,12 +63,15 @@ export async function readAudited(options: AuditedOptions, io: Io): Promise<Audi
   const { audit: path, for: jump = 'crash', policy: policyFile } = options;
   if (path === undefined) {
     const { machine, policy } = await readToAudit(options, io);
-    return { audit: auditData(audit(machine, policy, jump)), machine, policy, here: isHere(options) };
+    const audited = audit(machine, policy, jump);
+    return { audit: audited, said: auditData(audited), machine, policy, here: isHere(options) };
   }
   checkAlone(options);
   const policy = readPolicy(policyFile);
   const { name, text } = await machineText(path, io);
-  return { audit: parseAudit(text, name), machine: machineFromAudit(text, name), policy, here: false };
+  const said = parseAudit(text, name);
+  const machine = machineInAudit(said, name);
+  return { audit: asSaid(audit(machine, policy, said.for), said), said, machine, policy, here: false };
 }
 
 /** Throws `usage` for options that an audit in a file has settled. */

@@ -1,25 +1,23 @@
 import { namesFor } from '../host/pci-ids-file.js';
 import type { Machine } from '../host/scan.js';
 import { ShootdownError } from '../pci/error.js';
-import { audit } from '../quiesce/audit.js';
+import { type Audit, audit } from '../quiesce/audit.js';
 import type { JumpPath } from '../quiesce/findings.js';
 import { makePlan } from '../quiesce/plan.js';
 import type { Policy } from '../quiesce/policy.js';
 import type { PageSources } from '../report/page/model.js';
-import { asSaid } from '../report/page/said.js';
 import { type AuditedOptions, readAudited } from './audited.js';
 import type { Io } from './io.js';
 
 /** What a page or a picture is made of, as the options of `withAudited` name it. */
 export async function readPageSources(options: AuditedOptions, io: Io): Promise<PageSources> {
-  const { audit: said, machine, policy, here } = await readAudited(options, io);
-  const sources = pageSources({ machine, policy, path: said.for });
-  if (options.audit === undefined) return here ? { ...sources, read: minuteNow() } : sources;
-  if (said.policy !== policy.name) {
-    const message = `the audit was made with the policy "${said.policy}", and the plan needs its file: --policy FILE`;
+  const { audit: audited, machine, policy, here } = await readAudited(options, io);
+  const sources = sourcesOf(audited, machine, policy);
+  if (options.audit !== undefined && audited.policy !== policy.name) {
+    const message = `the audit was made with the policy "${audited.policy}", and the plan needs its file: --policy FILE`;
     throw new ShootdownError('usage', message);
   }
-  return { ...sources, audit: asSaid(sources.audit, said) };
+  return here ? { ...sources, read: minuteNow() } : sources;
 }
 
 interface Scanned {
@@ -28,13 +26,17 @@ interface Scanned {
   readonly path: JumpPath;
 }
 
-/** Of a machine that was scanned whole; the plan is for where this path is shot. */
+/** Of a machine that was scanned whole. */
 export function pageSources({ machine, policy, path }: Scanned): PageSources {
-  const audited = audit(machine, policy, path);
+  return sourcesOf(audit(machine, policy, path), machine, policy);
+}
+
+/** The plan is for where the path of the audit is shot. */
+function sourcesOf(audited: Audit, machine: Machine, policy: Policy): PageSources {
   return {
     audit: audited,
     topology: machine.topology,
-    plan: makePlan(machine, policy, { at: path === 'crash' ? 'between' : 'before' }),
+    plan: makePlan(machine, policy, { at: audited.path === 'crash' ? 'between' : 'before' }),
     names: namesFor(audited.functions.map(({ node }) => node.function)),
   };
 }

@@ -5,7 +5,7 @@ import type { Msi, Msix, PciFunction, PowerManagement, PowerState, Seen } from '
 import * as regs from '../pci/regs.js';
 import type { Slot } from '../pci/slot.js';
 import { buildTopology } from '../pci/topology.js';
-import { type AuditedFunctionData, parseAudit } from './audit-data.js';
+import { type AuditData, type AuditedFunctionData, parseAudit } from './audit-data.js';
 
 /**
  * The machine that `audit --json` printed, as far as it is in there: enough for what a policy decides and for what a
@@ -13,7 +13,11 @@ import { type AuditedFunctionData, parseAudit } from './audit-data.js';
  * `bad-input` for what is no audit, or one of a part of a machine.
  */
 export function machineFromAudit(json: string, name: string): Machine {
-  const audit = parseAudit(json, name);
+  return machineInAudit(parseAudit(json, name), name);
+}
+
+/** As `machineFromAudit`, of one that was read already. @internal */
+export function machineInAudit(audit: AuditData, name: string): Machine {
   const slots = new Set(audit.functions.map(({ slot }) => slot));
   const kin = { parents: new Map<Slot, Slot>(), physfns: new Map<Slot, Slot>() };
   const facts = new Map<Slot, FunctionFacts>();

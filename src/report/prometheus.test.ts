@@ -7,13 +7,13 @@ import type { AuditData } from '../quiesce/audit-data.js';
 import { defaultPolicy } from '../quiesce/default-policy.js';
 import { createMachine } from '../sim/index.js';
 import { auditData } from './audit-json.js';
-import { type CheckResult, FUNCTIONS_MAX, prometheusText } from './prometheus.js';
+import { type Checks, FUNCTIONS_MAX, prometheusText } from './prometheus.js';
 
 const NIC: MemoryFunction = { vendor: 0x8086, device: 0x10d3, classCode: 0x020000, command: 6 };
 const bound = (driver: string): MemoryFunction => ({ ...NIC, facts: { driver } });
 const audited = async (functions: Record<string, MemoryFunction>, facts: MachineFacts = {}) =>
   auditData(audit(await scan(memoryHost(functions, facts)), defaultPolicy(), 'crash'));
-const text = (of: AuditData, checks: readonly CheckResult[] | null = null, unattended = 0) =>
+const text = (of: AuditData, checks: Checks | null = null, unattended = 0) =>
   prometheusText({ audit: of, unattended, version: '0.1.0', nowMs: 1_700_000_000_500, checks });
 
 /** What a reader of the format makes of it: names, labels with their escapes undone, values. */
@@ -90,13 +90,14 @@ describe('the metrics', () => {
   });
 
   it('have what doctor says, a series for each check and state', async () => {
-    const checks = [
+    const results = [
       { id: 'kdump.loaded', state: 'problem' },
       { id: 'kernel.wrapped', state: 'ok' },
       { id: 'kernel.wrapped', state: 'ok' },
       { id: 'kernel.wrapped', state: 'warning' },
     ];
-    const found = samples(await text(await audited({}), checks));
+    const counts = { problem: 1, warning: 1, unknown: 0, note: 0, ok: 2 };
+    const found = samples(await text(await audited({}), { results, counts }));
     expect(found.get('shootdown_doctor_check{check="kdump.loaded",state="problem"}')).toBe(1);
     expect(found.get('shootdown_doctor_check{check="kernel.wrapped",state="ok"}')).toBe(2);
     expect(found.get('shootdown_doctor_results{state="ok"}')).toBe(2);

@@ -14,20 +14,20 @@ export interface PrometheusSource {
   /** Of the report, in milliseconds since 1970. */
   readonly nowMs: number;
   /** What `doctor` says of the machine that this runs on; `null` for any other. */
-  readonly checks: readonly CheckResult[] | null;
+  readonly checks: Checks | null;
 }
 
-/** One result of a check of `doctor`. */
-export interface CheckResult {
-  readonly id: string;
-  readonly state: string;
+/** Results of the checks of `doctor`. */
+export interface Checks {
+  readonly results: readonly { readonly id: string; readonly state: string }[];
+  /** How many there are of each state, in the order of the metrics; of some there are none. */
+  readonly counts: Readonly<Record<string, number>>;
 }
 
 /** Functions that get a series of their own; what is beyond is counted. */
 export const FUNCTIONS_MAX = 256;
 
 const VERDICTS = ['live', 'open', 'quiet', 'unknown'] as const;
-const CHECK_STATES = ['problem', 'warning', 'unknown', 'note', 'ok'] as const;
 const LOCKDOWN = ['none', 'integrity', 'confidentiality'] as const;
 
 type Labels = Readonly<Record<string, string>>;
@@ -143,16 +143,16 @@ function machineMetrics({ machine }: AuditData, gauge: AddGauge): void {
     );
 }
 
-function checkMetrics(checks: readonly CheckResult[], gauge: AddGauge): void {
+function checkMetrics({ results, counts }: Checks, gauge: AddGauge): void {
   gauge(
     'doctor_results',
     'Results of shootdown doctor by state; shootdown_doctor_check has them by check.',
-    CHECK_STATES.map((state): Sample => [{ state }, checks.filter((one) => one.state === state).length]),
+    Object.entries(counts).map(([state, count]): Sample => [{ state }, count]),
   );
   gauge(
     'doctor_check',
     'Results of one check of shootdown doctor in this state; jump.flight is the last crash, jump.now the jump to this kernel.',
-    countBy(checks.map(({ id, state }) => ({ check: id, state }))),
+    countBy(results.map(({ id, state }) => ({ check: id, state }))),
   );
 }
 

@@ -1,11 +1,12 @@
 import { dirname } from 'node:path';
 import { confidentialGuest } from '../image/confidential.js';
 import { ShootdownError } from '../pci/error.js';
+import { bootVersions, runningAndNewest } from './installed-kernels.js';
 import { initrdToLoad } from './kdump.js';
 import { readKdumpSettings } from './kdump-settings.js';
-import { bootVersions } from './kernels.js';
-import { hookImages, newest } from './parts.js';
+import { hookImages } from './parts.js';
 import { PLACES_OF } from './places.js';
+import { runningRelease } from './running-release.js';
 import { type Generator, type Hook, type Install, kernelFiles, type Part } from './state.js';
 import { hasProgram, readTextOf, realPath, type System } from './system.js';
 
@@ -92,7 +93,7 @@ function checkKdump(system: System): void {
 
 /** The hook works in the capture kernel only if it is in the initramfs that kdump loads. */
 function checkLoadedImage(system: System, hook: Hook): void {
-  const running = readTextOf(system, PLACES_OF.release)?.trim() ?? '';
+  const running = runningRelease(system);
   const image = initrdToLoad(system, running);
   const ours = hookImages(system, hook, running);
   if (image === undefined || (image !== null && ours.includes(image))) return;
@@ -116,7 +117,7 @@ export function loadsOtherAdvice({ generator, when }: Hook, image: string | null
 
 /** An initramfs is made anew beside the old one, which is needed if that fails. */
 function checkHookRoom(system: System, hook: Hook): void {
-  const images = newest(system).flatMap((version) => hookImages(system, hook, version));
+  const images = runningAndNewest(system).flatMap((version) => hookImages(system, hook, version));
   for (const image of images.filter((path) => system.exists(path))) {
     const folder = dirname(image);
     const free = system.freeBytes(folder);

@@ -3,7 +3,7 @@ import { attempt } from './attempt.js';
 import { entryState } from './change-plan.js';
 import { type Check, counted, note, ok, problem, type Said, some, unknown, warning } from './doctor-check.js';
 import type { DoctorView } from './doctor-view.js';
-import { policyOf } from './install.js';
+import { policyOf } from './installed-policy.js';
 import { PLACES_OF } from './places.js';
 import { PARTS, readChanges, readInstall } from './state.js';
 import { readTextOf } from './system.js';

@@ -5,7 +5,8 @@ import { signatureNeeded } from './checks.js';
 import { type Check, note, ok, problem, type Said, some, warning } from './doctor-check.js';
 import { RELOAD } from './doctor-loaded.js';
 import type { DoctorView } from './doctor-view.js';
-import { bootVersions, sumsText, wrappedVersions } from './kernels.js';
+import { bootVersions } from './installed-kernels.js';
+import { sumsText, wrappedVersions } from './kernels.js';
 import { kernelFiles } from './state.js';
 import { hasProgram } from './system.js';
 

@@ -1,7 +1,7 @@
 import { dirname } from 'node:path';
 import { type Check, mib, ok, problem, type Said, some, warning } from './doctor-check.js';
 import type { DoctorView } from './doctor-view.js';
-import { bootVersions } from './kernels.js';
+import { bootVersions } from './installed-kernels.js';
 import { initramfsPaths } from './parts.js';
 import { PLACES_OF } from './places.js';
 import { kdumpInitrd, kernelFiles } from './state.js';

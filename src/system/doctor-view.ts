@@ -3,11 +3,12 @@ import { inspectImage } from '../image/inspect.js';
 import { STUB } from '../image/stub.generated.js';
 import { ShootdownError } from '../pci/error.js';
 import type { Policy } from '../quiesce/policy.js';
-import { policyOf } from './install.js';
+import { runningAndNewest } from './installed-kernels.js';
+import { policyOf } from './installed-policy.js';
 import { crashKernel, kexecCommandPath } from './kdump.js';
 import { type KdumpSettings, readKdumpSettings } from './kdump-settings.js';
-import { bootVersions } from './kernels.js';
 import { PLACES_OF } from './places.js';
+import { runningRelease } from './running-release.js';
 import {
   type ChangeJournal,
   type Install,
@@ -71,13 +72,12 @@ export class DoctorView {
 
   /** As in `uname -r`; `undefined` for a system in a folder. */
   get running(): string | undefined {
-    return this.system.live ? readTextOf(this.system, PLACES_OF.release)?.trim() || undefined : undefined;
+    return this.system.live ? runningRelease(this.system) || undefined : undefined;
   }
 
   /** The kernel that runs and the newest, as far as they are in /boot. */
   get versions(): readonly string[] {
-    const versions = bootVersions(this.system);
-    return versions.filter((version, n) => version === this.running || n === versions.length - 1);
+    return runningAndNewest(this.system, this.running ?? '');
   }
 
   get cmdline(): string {

@@ -9,9 +9,8 @@ import {
   type TreeEntry,
 } from '../../test/support/system-tree.js';
 import { type InstallRequest, isInPlace, performInstall, planInstall, type Surroundings } from './install.js';
-import { kdumpLine } from './kdump-settings.js';
 import { PLACES_OF } from './places.js';
-import { kernelFiles, PARTS, type Part, readChanges, readInstall, readKernelRecord } from './state.js';
+import { kernelFiles, PARTS, type Part, readInstall, readKernelRecord } from './state.js';
 import type { RunResult, System } from './system.js';
 import { nothingToUndo, performUninstall, planUninstall } from './uninstall.js';
 
@@ -523,51 +522,6 @@ describe('after a failure at any step', () => {
 });
 
 describe('uninstall', () => {
-  it('works where files were lost', async () => {
-    await fc.assert(
-      fc.asyncProperty(
-        fc.subarray([...PARTS], { minLength: 1 }),
-        fc.array(fc.nat(30)),
-        async (parts, lost) => {
-          const system = debian();
-          // Of an empty folder nobody knows whose it was once the list is lost.
-          const files = () =>
-            Object.entries(filesOf(system)).filter(([, what]) => !what.startsWith('folder'));
-          const before = files();
-          const around = debianAround(system);
-          for (const part of parts) await install(around, part);
-          const entries = readChanges(system)?.entries ?? [];
-          const ours = entries.flatMap((entry) =>
-            entry.kind === 'command' || entry.kind === 'line' ? [] : [entry.path],
-          );
-          const all = [...ours, PLACES_OF.changes, ...Object.values(kernelFiles(RUNNING)).slice(1)];
-          for (const n of lost) system.remove(all[n % all.length] ?? '');
-          expect(await uninstall(around)).toMatchObject({ problems: [] });
-          expect(files()).toEqual(before);
-          expect(nothingToUndo(planUninstall(around, PARTS))).toBe(true);
-        },
-      ),
-      { numRuns: 15 },
-    );
-  });
-
-  it('without its list takes back a line of any version, and names what it does not know', async () => {
-    const system = debian();
-    const around = debianAround(system);
-    await install(around, 'kdump');
-    addToTree(system.root, PLACES_OF.changes, '{ "half');
-    addToTree(system.root, '/etc/default/kdump-tools', `A=1\n${kdumpLine('/opt/old/lib')}\n`);
-    addToTree(system.root, '/etc/systemd/system/shootdown-flight.service', 'edited');
-    const { notes, problems } = await uninstall(around);
-    expect(problems).toEqual([]);
-    expect(notes.join('\n')).toMatch(
-      /lost or damaged[\s\S]*shootdown-flight\.service is not as this version writes it/,
-    );
-    expect(system.read('/etc/default/kdump-tools')?.toString()).toBe('A=1\n');
-    expect(system.exists(PLACES_OF.state)).toBe(false);
-    expect(system.exists('/etc/systemd/system/shootdown-refresh.service')).toBe(false);
-  });
-
   it('says what it could not do, and does it the next time', async () => {
     const system = debian();
     const before = filesOf(system);

@@ -1,17 +1,17 @@
 import type { Machine } from '../host/scan.js';
 import { ShootdownError } from '../pci/error.js';
-import { defaultPolicy } from '../quiesce/default-policy.js';
-import { type Policy, parsePolicy } from '../quiesce/policy.js';
+import type { Policy } from '../quiesce/policy.js';
 import { attempt, attemptAsync } from './attempt.js';
 import { applyChanges, type OnStep, type Performed } from './change-apply.js';
 import { JournalFile } from './change-journal.js';
 import { isVisible, planChanges, type Step } from './change-plan.js';
 import { checkInstallable, generatorFor } from './checks.js';
 import { hookIsIn } from './hook-image.js';
+import { bootVersions } from './installed-kernels.js';
+import { policyOf } from './installed-policy.js';
 import { checkProgram, type Integration } from './integration.js';
 import { crashKernel, crashKernelText, kdumpIsOn, reloadKdump } from './kdump.js';
 import {
-  bootVersions,
   type Refreshed,
   type RefreshOptions,
   refreshKernels,
@@ -20,8 +20,9 @@ import {
 } from './kernels.js';
 import { changesFor, hookImages, remakeOlder } from './parts.js';
 import { PLACES_OF } from './places.js';
+import { runningRelease } from './running-release.js';
 import { type Install, kdumpInitrd, kernelFiles, type Part, readInstall } from './state.js';
-import { readTextOf, type System } from './system.js';
+import type { System } from './system.js';
 
 /** What `install` and `uninstall` work with. */
 export interface Surroundings {
@@ -91,15 +92,6 @@ export async function planInstall(around: Surroundings, request: InstallRequest)
   const reload =
     system.live && part !== 'kexec' && (loaded || needed) && kdumpIsOn(system) && (changes || !asItShouldBe);
   return { part, install, policy, steps, kernels, reload, journal };
-}
-
-/** The policy that is installed, or the one that ships. Throws `not-found` or `bad-input`. */
-export function policyOf(system: System, install: Pick<Install, 'policy'> | undefined): Policy {
-  const path = install?.policy;
-  if (path === undefined || path === null) return defaultPolicy();
-  const text = readTextOf(system, path);
-  if (text === undefined) throw new ShootdownError('not-found', `${path}: the policy is not there`);
-  return parsePolicy(text, path);
 }
 
 /** Does what was planned. Throws `incomplete` if it stays half done; what is only less than it should be is a problem. */
@@ -195,13 +187,13 @@ function wanted(system: System, { part, when, policy, sign }: InstallRequest): I
 
 /** Other kernels may do without; the one that runs is the one that is asked for. */
 function checkRunning(system: System, kernels: readonly Refreshed[], state: string): void {
-  const running = readTextOf(system, PLACES_OF.release)?.trim();
+  const running = runningRelease(system);
   const failed = kernels.find(({ version, status }) => status === 'failed' && version === running);
   if (failed) throw new ShootdownError('refused', `${failed.message}; ${state}`);
 }
 
 function loadedIsOurs(system: System): boolean {
-  const running = readTextOf(system, PLACES_OF.release)?.trim() ?? '';
+  const running = runningRelease(system);
   const { loaded, kernel } = crashKernel(system);
   return loaded && kernel === kernelFiles(running).wrapped;
 }
@@ -210,7 +202,7 @@ function loadedIsOurs(system: System): boolean {
 async function checkInitramfs(system: System, { install, steps }: InstallPlan): Promise<readonly string[]> {
   const hook = install.parts.hook;
   const made = steps.some(({ action }) => action === 'run');
-  const running = readTextOf(system, PLACES_OF.release)?.trim() ?? '';
+  const running = runningRelease(system);
   if (!hook || !made || !system.live || !bootVersions(system).includes(running)) return [];
   const images = hookImages(system, hook, running).filter((path) => system.exists(path));
   const problems = images.length === 0 ? [`no initramfs of ${running} was made`] : [];

@@ -2,6 +2,7 @@ import { attemptAsync } from './attempt.js';
 import { readKdumpSettings } from './kdump-settings.js';
 import { PLACES_OF } from './places.js';
 import { failureText, runOrThrow } from './run-command.js';
+import { runningRelease } from './running-release.js';
 import { kernelFiles, readInstall } from './state.js';
 import { hasProgram, isNewer, programPath, readTextOf, realPath, type System } from './system.js';
 
@@ -129,8 +130,6 @@ async function isBehind(system: System): Promise<boolean> {
   const isNew = (path: string) => isNewer(system, path, noted);
   return [wrapped, initrd].some((path) => path && isNew(path)) || initrdToMake(system) !== undefined;
 }
-
-const runningRelease = (system: Pick<System, 'read'>) => readTextOf(system, PLACES_OF.release)?.trim() ?? '';
 
 const SYSCTLS = '/etc/kdump/sysctl.conf';
 /** Those that its initrd was made with. */

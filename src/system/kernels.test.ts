@@ -13,13 +13,7 @@ import {
 import { unwrapImage } from '../image/wrap.js';
 import { ShootdownError } from '../pci/error.js';
 import { defaultPolicy } from '../quiesce/default-policy.js';
-import {
-  bootVersions,
-  type RefreshOptions,
-  refreshKernels,
-  removeKernels,
-  wrappedVersions,
-} from './kernels.js';
+import { type RefreshOptions, refreshKernels, removeKernels, wrappedVersions } from './kernels.js';
 import { PLACES_OF } from './places.js';
 import { type Install, kernelFiles, readKernelRecord } from './state.js';
 import type { System } from './system.js';
@@ -193,22 +187,6 @@ describe('refresh', () => {
     });
     expect(result?.message).toMatch(/sbsign is not installed: apt install sbsigntool/);
     expect(snapshot(`${system.root}/var/lib/shootdown`)).toEqual({});
-  });
-
-  it('takes only names of kernels for kernels', () => {
-    const names = [
-      'vmlinuz-6.1.0-9-amd64',
-      'vmlinuz-6.1.0-26-amd64',
-      'vmlinuz-6.1.0-9-amd64.old',
-      'vmlinuz-6.1.dpkg-new',
-      'vmlinuz-',
-      'vmlinuz-..',
-      'vmlinuz-$(x)',
-      'vmlinuz-a b',
-      'vmlinuz',
-      'initrd.img-6.1',
-    ];
-    expect(bootVersions({ list: () => names })).toEqual(['6.1.0-9-amd64', '6.1.0-26-amd64']);
   });
 });
 

@@ -9,6 +9,7 @@ import type { Policy } from '../quiesce/policy.js';
 import { attemptAsync } from './attempt.js';
 import { sha256Of } from './change.js';
 import { makeFolders, removeTemporaries } from './change-journal.js';
+import { bootVersions, isVersion } from './installed-kernels.js';
 import { PLACES_OF } from './places.js';
 import { signImage } from './sign.js';
 import { type Install, type KernelRecord, kernelFiles, readKernelRecord, stateText } from './state.js';
@@ -51,23 +52,6 @@ interface Making {
   readonly policy: KernelRecord['policy'];
   readonly machine: string;
   readonly cert: string | null;
-}
-
-/** Versions of the kernels in /boot, the newest last; copies that package tools keep are left out. */
-export function bootVersions(system: Pick<System, 'list'>): readonly string[] {
-  return system
-    .list(PLACES_OF.boot)
-    .filter((name) => name.startsWith('vmlinuz-') && !NOT_A_KERNEL.test(name))
-    .map((name) => name.slice('vmlinuz-'.length))
-    .filter(isVersion)
-    .sort((a, b) => a.localeCompare(b, 'en', { numeric: true }));
-}
-
-const NOT_A_KERNEL = /(\.old|\.bak|~|\.dpkg-\w+|\.signed|\.tmp|\.sha256|\.hmac)$/;
-
-/** As in `uname -r`: nothing that leads out of a folder. */
-export function isVersion(text: string): boolean {
-  return /^[A-Za-z0-9][A-Za-z0-9._+~-]{0,127}$/.test(text) && !text.includes('..');
 }
 
 /**

@@ -1,7 +1,7 @@
 import type { Change, CommandChange } from './change.js';
+import { bootVersions, runningAndNewest } from './installed-kernels.js';
 import { filled, type Integration } from './integration.js';
 import { kdumpLine } from './kdump-settings.js';
-import { bootVersions } from './kernels.js';
 import { PLACES_OF } from './places.js';
 import {
   type Generator,
@@ -12,7 +12,7 @@ import {
   type Part,
   stateText,
 } from './state.js';
-import { hasProgram, readTextOf, type System } from './system.js';
+import { hasProgram, type System } from './system.js';
 
 const DRACUT_MODULE = '/usr/lib/dracut/modules.d/95shootdown';
 
@@ -78,7 +78,7 @@ function hookChanges(system: System, install: Install, integration: Integration)
   if (!hook) throw new Error('install says nothing of the hook');
   const saver = system.exists(PLACES_OF.kdumpDefaults) ? flightSaver(integration) : [];
   const files = generatorsOf(system, hook).flatMap((generator) => hookFiles(generator, integration));
-  return [...saver, ...files, ...remake(system, hook, newest(system))];
+  return [...saver, ...files, ...remake(system, hook, runningAndNewest(system))];
 }
 
 /** What the hook has to be known to: where dracut makes the initramfs, kdump-tools may have its own made without it. */
@@ -119,19 +119,12 @@ export function hookImages(system: System, hook: Hook, version: string): readonl
 
 /** What would put the hook into the initramfs of those kernels in /boot that `install` leaves as they are. */
 export function remakeOlder(system: System, hook: Hook): readonly CommandChange[] {
-  const made = newest(system);
+  const made = runningAndNewest(system);
   const older = bootVersions(system).filter(
     (version) =>
       !made.includes(version) && hookImages(system, hook, version).some((path) => system.exists(path)),
   );
   return remake(system, hook, older);
-}
-
-/** Of the kernel that runs and of the newest, as far as they are in /boot. */
-export function newest(system: System): readonly string[] {
-  const versions = bootVersions(system);
-  const running = readTextOf(system, PLACES_OF.release)?.trim() ?? '';
-  return versions.filter((version, n) => version === running || n === versions.length - 1);
 }
 
 /**

@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import { ShootdownError } from '../pci/error.js';
 import { parseJson } from '../quiesce/parse-json.js';
+import { attempt } from './attempt.js';
 import { PLACES_OF } from './places.js';
 import { readTextOf, type System } from './system.js';
 
@@ -143,6 +144,12 @@ function parseChanges(json: string, name: string): ChangeJournal {
 export function readInstall(system: Pick<System, 'read'>): Install | undefined {
   const text = readTextOf(system, PLACES_OF.install);
   return text === undefined ? undefined : withAdvice(() => parseInstall(text, PLACES_OF.install));
+}
+
+/** As `readInstall`; `undefined` also for one that is damaged or cannot be read. */
+export function readInstallIfSound(system: Pick<System, 'read'>): Install | undefined {
+  const install = attempt(() => readInstall(system));
+  return install instanceof ShootdownError ? undefined : install;
 }
 
 /** What `install` changed; `undefined` if the list is not there. Throws as `parseInstall`. */

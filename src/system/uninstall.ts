@@ -1,27 +1,19 @@
 import { dirname } from 'node:path';
 import { ShootdownError } from '../pci/error.js';
 import { attempt } from './attempt.js';
-import { type Change, keyOf } from './change.js';
+import { keyOf } from './change.js';
 import { type OnStep, type Performed, undoChanges } from './change-apply.js';
-import { JournalFile } from './change-journal.js';
-import { commandEntry, isVisible, planAmend, planChanges, planUndo, type Step } from './change-plan.js';
+import type { JournalFile } from './change-journal.js';
+import { commandEntry, isVisible, planAmend, planUndo, type Step } from './change-plan.js';
+import { openOrRecover } from './change-recover.js';
 import { installedParts, type Surroundings } from './install.js';
 import { crashKernel, crashKernelText, kdumpIsOn, reloadKdump } from './kdump.js';
-import { KDUMP_LINE } from './kdump-settings.js';
 import { type Refreshed, removeKernels, wrappedVersions } from './kernels.js';
-import { changesFor, installChange, remakeAll } from './parts.js';
+import { installChange, remakeAll } from './parts.js';
 import { PLACES_OF } from './places.js';
 import { removeSigningFiles } from './sign.js';
-import {
-  type ChangeEntry,
-  GENERATORS,
-  type Install,
-  PARTS,
-  type Part,
-  readChanges,
-  readInstall,
-} from './state.js';
-import { readTextOf, type System } from './system.js';
+import { type ChangeEntry, type Part, readInstallIfSound } from './state.js';
+import type { System } from './system.js';
 
 /** What `uninstall` will do, to be shown first. */
 export interface UninstallPlan {
@@ -51,7 +43,7 @@ export function nothingToUndo({ steps, kernels, hookTable }: UninstallPlan): boo
 /** Looks at what there is to take back, also where lists and files of ours were lost. */
 export function planUninstall(around: Surroundings, parts: readonly Part[]): UninstallPlan {
   const { system } = around;
-  const { journal, notes } = openJournal(around);
+  const { journal, notes } = openOrRecover(around);
   const rest = installedParts(journal).filter((part) => !parts.includes(part));
   const undo = [...planUndo(system, journal.entries, parts), ...remakes(system, journal.entries, parts)];
   const steps = [...undo, ...amendInstall(system, journal.entries, parts, rest)];
@@ -124,7 +116,7 @@ const isInitramfsMaker = (entry: ChangeEntry) => entry.kind === 'command' && ent
 
 /** Beyond what the list has: of kernels that came after the hook. */
 function remakes(system: System, entries: readonly ChangeEntry[], parts: readonly Part[]): readonly Step[] {
-  const hook = installOf(system)?.parts.hook;
+  const hook = readInstallIfSound(system)?.parts.hook;
   const installed = entries.some((entry) => entry.kind !== 'command' && entry.parts.includes('hook'));
   if (!parts.includes('hook') || !hook || !installed) return [];
   const known = new Set(entries.map(keyOf));
@@ -142,7 +134,7 @@ function amendInstall(
   gone: readonly Part[],
   rest: readonly Part[],
 ): readonly Step[] {
-  const install = installOf(system);
+  const install = readInstallIfSound(system);
   if (rest.length === 0 || !install) return [];
   const parts = Object.fromEntries(
     Object.entries(install.parts).filter(([part]) => rest.some((each) => each === part)),
@@ -152,117 +144,4 @@ function amendInstall(
     parts: entry.parts.filter((part) => !gone.includes(part)),
   }));
   return planAmend(system, stay, installChange({ ...install, parts }));
-}
-
-function installOf(system: System): Install | undefined {
-  const install = attempt(() => readInstall(system));
-  return install instanceof ShootdownError ? undefined : install;
-}
-
-function openJournal(around: Surroundings): { journal: JournalFile; notes: readonly string[] } {
-  const { system, tool } = around;
-  try {
-    if (readChanges(system)) return { journal: JournalFile.open(system, tool), notes: [] };
-  } catch (error) {
-    if (!(error instanceof ShootdownError) || error.code !== 'bad-input') throw error;
-  }
-  const { entries, notes } = recover(around);
-  const lost = `the list of changes (${PLACES_OF.changes}) is lost or damaged: taken back is what is as this version makes it`;
-  return {
-    journal: JournalFile.recovered(system, tool, entries),
-    notes: entries.length === 0 ? notes : [lost, ...notes],
-  };
-}
-
-/** What is there just as `install` would make it; other files in those places are named. */
-function recover(around: Surroundings): { entries: readonly ChangeEntry[]; notes: readonly string[] } {
-  const { system } = around;
-  const install: Install = installOf(system) ?? {
-    schema: 'shootdown.install/1',
-    parts: {},
-    policy: null,
-    sign: null,
-  };
-  const entries = new Map<string, ChangeEntry>();
-  const notes = new Set<string>();
-  for (const part of PARTS) {
-    for (const generator of GENERATORS) {
-      const hook = { when: install.parts.hook?.when ?? 'crash', generator };
-      const changes = ofPart(around, part, { ...install, parts: { ...install.parts, hook } }, notes);
-      const files = changes.filter((change) => change.kind !== 'command' && !isGenerated(change));
-      const steps = planChanges(system, [], part, files);
-      for (const step of steps) {
-        if (step.action === 'note') add(step.entry, part);
-        if (step.action === 'put' && step.was !== 'absent' && step.change.kind === 'file')
-          notes.add(`${step.change.path} is not as this version writes it and is left: look, and remove it`);
-      }
-      if (!steps.some(({ action }) => action === 'note')) continue;
-      for (const change of changes) if (change.kind === 'command') add(commandEntry(change, part), part);
-    }
-  }
-  for (const entry of [...linesOfOurs(system), ...installFile(system)]) entries.set(keyOf(entry), entry);
-  return { entries: [...entries.values()], notes: [...notes] };
-
-  function add(entry: ChangeEntry, part: Part): void {
-    const parts = [...new Set([...(entries.get(keyOf(entry))?.parts ?? []), part])];
-    const folders = entry.kind === 'command' ? [] : foldersOfOurs(entry.path);
-    entries.set(keyOf(entry), entry.kind === 'command' ? { ...entry, parts } : { ...entry, parts, folders });
-  }
-}
-
-/** The package may be gone for its greater part; what is left is told from what it has. */
-function ofPart(
-  { system, integration }: Surroundings,
-  part: Part,
-  install: Install,
-  notes: Set<string>,
-): readonly Change[] {
-  const changes = attempt(() => changesFor(system, part, install, integration));
-  if (!(changes instanceof ShootdownError)) return changes;
-  notes.add(changes.message);
-  return [];
-}
-
-/** Folders that are there for such files alone; they go if they are empty. */
-function foldersOfOurs(path: string): string[] {
-  const folder = dirname(path);
-  return /\.(d|wants)$|\/95shootdown$/.test(folder) && !folder.startsWith('/etc/kernel/') ? [folder] : [];
-}
-
-function isGenerated(change: Change): boolean {
-  return change.kind === 'file' && change.generated === true;
-}
-
-/** Lines in the file of kdump-tools, wherever the program was when they were added. */
-function linesOfOurs(system: System): readonly ChangeEntry[] {
-  const text = readTextOf(system, PLACES_OF.kdumpDefaults) ?? '';
-  return text
-    .split('\n')
-    .filter((line) => KDUMP_LINE.test(line))
-    .map((line) => ({
-      kind: 'line',
-      parts: ['kdump'],
-      path: PLACES_OF.kdumpDefaults,
-      // It is never ours altogether.
-      before: { kind: 'link', target: '' },
-      folders: [],
-      line,
-      ended: false,
-    }));
-}
-
-function installFile(system: System): readonly ChangeEntry[] {
-  if (!system.exists(PLACES_OF.install)) return [];
-  return [
-    {
-      kind: 'file',
-      parts: [...PARTS],
-      path: PLACES_OF.install,
-      before: { kind: 'absent' },
-      folders: ['/etc/shootdown'],
-      after: ['0'.repeat(64)],
-      mode: 0o644,
-      generated: true,
-    },
-  ];
 }

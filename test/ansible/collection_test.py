@@ -8,6 +8,7 @@ import sys
 import tempfile
 import unittest
 
+from ansible_collections.shootdown.kexec.plugins.doc_fragments import command as fragment
 from ansible_collections.shootdown.kexec.plugins.module_utils import audit, capture, command, flight
 
 COLLECTION = os.path.dirname(os.path.dirname(os.path.dirname(command.__file__)))
@@ -58,7 +59,10 @@ class Sources(unittest.TestCase):
                 if isinstance(node, ast.Assign) and node.targets[0].id in ("DOCUMENTATION", "EXAMPLES", "RETURN")
             )
             self.assertEqual(texts["DOCUMENTATION"]["module"], name)
+            self.assertEqual(texts["DOCUMENTATION"]["extends_documentation_fragment"], ["shootdown.kexec.command"])
             self.assertEqual(sorted(texts), ["DOCUMENTATION", "EXAMPLES", "RETURN"])
+        shared = yaml.safe_load(fragment.ModuleDocFragment.DOCUMENTATION)
+        self.assertEqual(sorted(shared), ["attributes", "options", "requirements"])
 
 
 class Commands(unittest.TestCase):

@@ -4,7 +4,7 @@ import type { Machine } from '../../host/scan.js';
 import { ShootdownError } from '../../pci/error.js';
 import { makeFolders } from '../../system/change-journal.js';
 import { compileGateTable } from '../../system/gate-table.js';
-import { policyOf } from '../../system/install.js';
+import { policyOf } from '../../system/installed-policy.js';
 import { PLACES_OF } from '../../system/places.js';
 import { readInstall } from '../../system/state.js';
 import type { System } from '../../system/system.js';

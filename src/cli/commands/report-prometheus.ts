@@ -1,9 +1,8 @@
 import type { Command } from 'commander';
 import { ShootdownError } from '../../pci/error.js';
-import { audit, unattended } from '../../quiesce/audit.js';
-import { asSaid } from '../../report/page/said.js';
-import { type CheckResult, prometheusText } from '../../report/prometheus.js';
-import { examine } from '../../system/doctor.js';
+import { unattended } from '../../quiesce/audit.js';
+import { type Checks, prometheusText } from '../../report/prometheus.js';
+import { countStates, examine } from '../../system/doctor.js';
 import { VERSION } from '../../version.js';
 import { type Audited, type AuditedOptions, readAudited, withAudited } from '../audited.js';
 import { EXIT, type ExitStatus } from '../exit.js';
@@ -39,17 +38,22 @@ async function runPrometheus(options: PrometheusOptions, io: Io): Promise<ExitSt
     throw new ShootdownError('usage', '--audit says what its policy decided: leave --policy out');
   const audited = await readAudited(options, io);
   const checks = audited.here ? await checksHere(audited, io) : null;
-  const said = audited.audit;
-  const again = asSaid(audit(audited.machine, audited.policy, said.for), said);
-  const source = { audit: said, unattended: unattended(again).length, version: VERSION, nowMs: Date.now() };
-  writeText(output, await prometheusText({ ...source, checks }), io);
+  const source = {
+    audit: audited.said,
+    unattended: unattended(audited.audit).length,
+    version: VERSION,
+    nowMs: Date.now(),
+    checks,
+  };
+  writeText(output, await prometheusText(source), io);
   if (output !== '-' && !output.endsWith('.prom'))
     io.err(`shootdown: node_exporter reads files whose names end in .prom, and ${output} does not\n`);
   return EXIT.clean;
 }
 
 /** What `doctor` says; the machine is not read again for it. */
-async function checksHere({ machine }: Audited, io: Io): Promise<readonly CheckResult[]> {
+async function checksHere({ machine }: Audited, io: Io): Promise<Checks> {
   const { system, tool } = surroundings(io, {});
-  return examine({ system, tool, machine: async () => machine });
+  const results = await examine({ system, tool, machine: async () => machine });
+  return { results, counts: countStates(results) };
 }

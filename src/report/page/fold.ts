@@ -1,4 +1,5 @@
 import type { Verdict } from '../../quiesce/verdict.js';
+import { groupedBy } from '../grouped-by.js';
 import { countsText } from './tree.js';
 import type { FunctionView, TreeNode } from './view.js';
 
@@ -107,13 +108,7 @@ function groupText({ group, members, domain }: FunctionView['iommu']): string {
 function foldSiblings(nodes: readonly PictureNode[], looks: Looks): readonly PictureNode[] {
   const { fold } = looks;
   const folded = nodes.map((node) => ({ ...node, children: foldSiblings(node.children, looks) }));
-  const groups = new Map<number, PictureNode[]>();
-  for (const node of folded) {
-    const look = looks.of(node);
-    const group = groups.get(look);
-    if (group) group.push(node);
-    else groups.set(look, [node]);
-  }
+  const groups = groupedBy(folded, (node) => looks.of(node));
   return [...groups.values()].flatMap((group) => {
     const [first] = group;
     const min = first && first.children.length > 0 ? fold.trees : fold.leaves;

@@ -51,11 +51,6 @@ options:
     description:
       - A system in a folder of the managed machine. Its files are changed, and nothing is run there.
     type: path
-  command:
-    description:
-      - The command, a path or a name that is looked for in C(PATH).
-    type: str
-    default: shootdown
   timeout:
     description:
       - Seconds after which the command is stopped. Making an initramfs anew takes minutes on a slow machine.
@@ -68,13 +63,8 @@ attributes:
   diff_mode:
     description: A line for everything that is made, replaced, removed or run.
     support: full
-  platform:
-    description: Where shootdown runs.
-    platforms: linux
-    support: full
-requirements:
-  - Python 3.9 or later
-  - shootdown 0.1.0 or later
+extends_documentation_fragment:
+  - shootdown.kexec.command
 """
 
 EXAMPLES = r"""

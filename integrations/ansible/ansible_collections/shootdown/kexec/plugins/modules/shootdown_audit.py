@@ -42,11 +42,6 @@ options:
     description:
       - Path of a policy on the managed machine. Without it the one that ships.
     type: path
-  command:
-    description:
-      - The command, a path or a name that is looked for in C(PATH).
-    type: str
-    default: shootdown
   timeout:
     description:
       - Seconds after which the command is stopped.
@@ -62,13 +57,8 @@ attributes:
   diff_mode:
     description: Changes nothing on the machine.
     support: none
-  platform:
-    description: Where shootdown runs.
-    platforms: linux
-    support: full
-requirements:
-  - Python 3.9 or later
-  - shootdown 0.1.0 or later
+extends_documentation_fragment:
+  - shootdown.kexec.command
 """
 
 EXAMPLES = r"""

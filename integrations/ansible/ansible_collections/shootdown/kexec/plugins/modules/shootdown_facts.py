@@ -44,11 +44,6 @@ options:
     description:
       - Where dumps and flight records are saved. Without it as kdump-tools is set up.
     type: path
-  command:
-    description:
-      - The command, a path or a name that is looked for in C(PATH).
-    type: str
-    default: shootdown
   timeout:
     description:
       - Seconds after which a call of the command is stopped.
@@ -64,13 +59,8 @@ attributes:
   facts:
     description: Sets C(ansible_facts.shootdown).
     support: full
-  platform:
-    description: Where shootdown runs.
-    platforms: linux
-    support: full
-requirements:
-  - Python 3.9 or later
-  - shootdown 0.1.0 or later
+extends_documentation_fragment:
+  - shootdown.kexec.command
 """
 
 EXAMPLES = r"""
