@@ -2,11 +2,11 @@ import { createConnection, type Socket } from 'node:net';
 import type { Clock } from '../host/clock.js';
 import { QtestClient } from '../host/qtest-client.js';
 import { ShootdownError } from '../pci/error.js';
-import { printable } from '../pci/printable.js';
 import { GuestError } from './guest-error.js';
 import { FILES, machineArguments, type QemuMachine } from './machine.js';
 import { type QemuProcess, startQemu } from './qemu.js';
 import { type QemuEndReason, watchEnd } from './qemu-end.js';
+import { lastWords } from './qemu-words.js';
 import { type Answer, CommandLine, type Ready, SerialLog } from './serial.js';
 
 export interface GuestOptions {
@@ -135,8 +135,8 @@ export class Guest {
     const ended = closed && !this.#cutOff ? 'QEMU has ended; ' : '';
     const panic = /Kernel panic - .*/.exec(this.console.text)?.[0].trim();
     const tail = this.console.tail(TAIL_LINES).split('\n').join(' / ');
-    const last = this.qemu.stderr.trim().split('\n').at(-1) ?? '';
-    const said = last === '' ? [] : [`QEMU says: ${printable(last)}`];
+    const words = lastWords(this.qemu.stderr);
+    const said = words === null ? [] : [`QEMU says: ${words}`];
     const parts = [message, ...said, ...(panic === undefined ? [] : [panic])].join('; ');
     return new GuestError(code, `${ended}${parts}`, tail);
   }

@@ -51,7 +51,7 @@ export interface PolicyRule {
 
 /** What only a wrapped kernel heeds. */
 export interface BetweenOptions {
-  /** Ends the walk early, whatever the hardware answers. */
+  /** Ends the search for functions early, whatever the hardware answers; gating has what is left, at least half of it. */
   readonly walkTimeoutMs: number;
   /** Which buses are looked at: those that bridges and the list made at wrapping lead to, or all 256. */
   readonly scan: 'known' | 'all';
@@ -161,7 +161,13 @@ export const policySchema = v.strictObject({
   between: v.optional(
     v.strictObject({
       walkTimeoutMs: v.optional(
-        v.pipe(milliseconds(60_000), v.minValue(1), v.description('ends the walk of a wrapped kernel early')),
+        v.pipe(
+          milliseconds(60_000),
+          v.minValue(1),
+          v.description(
+            'ends the search of a wrapped kernel for functions; gating has what is left, at least half',
+          ),
+        ),
         250,
       ),
       scan: v.optional(

@@ -72,6 +72,12 @@ slot          why
 `);
   });
 
+  it('of a walk whose time ran out before all was found', () => {
+    expect(text({ ...SUMMARY, phase: 'discover' })).toMatch(
+      /while looking for functions, at 0000:00:02\.0: its time was up\..*What\s+it\s+had\s+found\s+by\s+then\s+was\s+gated;/s,
+    );
+  });
+
   it('of one that only observed', () => {
     const entries = [{ rid: 0x0010, flags: ['planned'], outcome: 'wouldGate' }] as const;
     expect(

@@ -86,11 +86,17 @@ function count(n: number, what: string, many = `${what}s`): string {
   return `${n} ${n === 1 ? what : many}`;
 }
 
-function endText({ end, phase, last, vector }: FlightRecord): string {
+function endText({ end, phase, last, vector, counts }: FlightRecord): string {
   const place = last === null ? '' : `, at ${last}`;
   const why = end === 'exception' ? `exception ${vector}` : WHY_ENDED[end];
-  const left = end === 'nothing' ? '' : ' What it had not come to was left as it was.';
-  return `The walk ended early, while ${DURING[phase]}${place}: ${why}.${left}`;
+  return `The walk ended early, while ${DURING[phase]}${place}: ${why}.${left()}`;
+
+  function left(): string {
+    if (end === 'nothing') return '';
+    return end === 'time' && phase === 'discover' && counts.gated > 0
+      ? ' What it had found by then was gated; bridges, and what it had not found, were left as they were.'
+      : ' What it had not come to was left as it was.';
+  }
 }
 
 const WHY_ENDED: Readonly<Record<Exclude<FlightEnd, 'exception'>, string>> = {

@@ -67,6 +67,23 @@ describe('the list of changes', () => {
     );
   });
 
+  it('has no image made anew for a hook that was never there, and has it for one that was', async () => {
+    for (const [part, made] of [
+      ['kdump', false],
+      ['hook', true],
+    ] as const) {
+      const system = debian();
+      const around = debianAround(system);
+      await install(around, part);
+      system.remove(PLACES_OF.changes);
+      const commands = openOrRecover(around).journal.entries.flatMap((entry) =>
+        entry.kind === 'command' ? [[entry.command, ...entry.args].join(' ')] : [],
+      );
+      expect(commands.some((line) => /kdump-tools|dracut|update-initramfs/.test(line))).toBe(made);
+      expect(commands.filter((line) => line.includes('dracut'))).toEqual([]);
+    }
+  });
+
   it('takes back a line of any version, and names what it does not know', async () => {
     const system = debian();
     const around = debianAround(system);

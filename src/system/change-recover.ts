@@ -6,11 +6,12 @@ import { JournalFile } from './change-journal.js';
 import { commandEntry, planChanges } from './change-plan.js';
 import type { Surroundings } from './install.js';
 import { KDUMP_LINE } from './kdump-settings.js';
-import { changesFor } from './parts.js';
+import { changesFor, hookFiles } from './parts.js';
 import { PLACES_OF } from './places.js';
 import {
   type ChangeEntry,
   GENERATORS,
+  type Generator,
   type Install,
   PARTS,
   type Part,
@@ -40,7 +41,7 @@ export function openOrRecover(around: Surroundings): {
 
 /** What is there just as `install` would make it; other files in those places are named. */
 function recover(around: Surroundings): { entries: readonly ChangeEntry[]; notes: readonly string[] } {
-  const { system } = around;
+  const { system, integration } = around;
   const install: Install = readInstallIfSound(system) ?? {
     schema: 'shootdown.install/1',
     parts: {},
@@ -60,12 +61,20 @@ function recover(around: Surroundings): { entries: readonly ChangeEntry[]; notes
         if (step.action === 'put' && step.was !== 'absent' && step.change.kind === 'file')
           notes.add(`${step.change.path} is not as this version writes it and is left: look, and remove it`);
       }
-      if (!steps.some(({ action }) => action === 'note')) continue;
+      const there = steps.flatMap((step) => (step.action === 'note' ? [keyOf(step.entry)] : []));
+      if (!(part === 'hook' ? isHooked(generator, there) : there.length > 0)) continue;
       for (const change of changes) if (change.kind === 'command') add(commandEntry(change, part), part);
     }
   }
   for (const entry of [...linesOfOurs(system), ...installFile(system)]) entries.set(keyOf(entry), entry);
   return { entries: [...entries.values()], notes: [...notes] };
+
+  /** The units that save a record are the kdump part's, too: they alone make no hook, whose commands make boot images anew. */
+  function isHooked(generator: Generator, there: readonly string[]): boolean {
+    if (install.parts.hook?.generator === generator) return true;
+    const own = attempt(() => hookFiles(generator, integration));
+    return !(own instanceof ShootdownError) && own.some((change) => there.includes(keyOf(change)));
+  }
 
   function add(entry: ChangeEntry, part: Part): void {
     const parts = [...new Set([...(entries.get(keyOf(entry))?.parts ?? []), part])];

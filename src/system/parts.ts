@@ -94,7 +94,8 @@ function makesKdumpImage(system: System, { generator, when }: Hook): boolean {
   return when === 'always' && system.exists(PLACES_OF.kdumpHook) && hasProgram(system, 'mkinitramfs');
 }
 
-function hookFiles(generator: Generator, integration: Integration): readonly Change[] {
+/** The hook itself, for one way of making an initramfs. */
+export function hookFiles(generator: Generator, integration: Integration): readonly Change[] {
   const why = 'stops functions without a driver before udev loads drivers';
   const file = (path: string, name: string): Change => ({
     kind: 'file',

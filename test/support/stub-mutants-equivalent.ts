@@ -77,7 +77,7 @@ export const EQUIVALENT: readonly { readonly why: string; readonly mutants: read
       'gate+6 bit 0: and eax,0FFFF0000h',
       'gate+6 bit 1: and eax,0FFFF0000h',
       'msiVerify+1 dropped: cmp eax,0',
-      'program+62 dropped: mov ecx,0',
+      'program+63 dropped: mov ecx,0',
       'record+22 dropped: mov edx,0',
       'recordHeader+1 dropped: mov [r13],rax',
       'recordHeader+10 dropped: mov [r13+48h],rax',
@@ -88,7 +88,7 @@ export const EQUIVALENT: readonly { readonly why: string; readonly mutants: read
       'recordHeader+7 dropped: mov [r13+30h],rax',
       'recordHeader+8 dropped: mov [r13+38h],rax',
       'recordHeader+9 dropped: mov [r13+40h],rax',
-      'settleEnd+0 dropped: mov byte [state],0',
+      'unknownEnd+0 dropped: mov byte [state],0',
       'thunks+0 dropped: mov byte […],0',
       'visitHere+11 dropped: mov edx,0',
       'visitRoom+3 dropped: mov [rbp],rax',
@@ -239,7 +239,7 @@ export const EQUIVALENT: readonly { readonly why: string; readonly mutants: read
   {
     why: 'The two sides are equal only if two clock readings, or two lengths that are not multiples of one another, meet.',
     mutants: [
-      'checkTime+7 off by one: jae end',
+      'checkTime+6 off by one: jae timeOver',
       'compactLoop+7 off by one: jbe compactFits',
       'record+27 off by one: ja recordEntries',
       'slow+6 off by one: jb slow',

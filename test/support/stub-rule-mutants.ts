@@ -46,7 +46,7 @@ const RULES: readonly (readonly [broken: string, ...edits: Edit[]])[] = [
   ['takes the beginning of a word for the word', never('matchByte+14', 'ja matchNot')],
   ['takes any selectors', never('descriptors+9', 'jne descriptorsNot')],
   ['goes on where no port answers', never('mechanism+9', 'jne end')],
-  ['goes to ports in a TDX guest', always('program+68', 'jne mechanism')],
+  ['goes to ports in a TDX guest', always('program+69', 'jne mechanism')],
   // What it finds
   ['enters a bridge not in D0', never('bridge+14', 'je bridgeBlock')],
   ['looks at buses behind a bridge that sleeps', never('busLoop+6', 'jne busNext')],
@@ -82,7 +82,7 @@ const RULES: readonly (readonly [broken: string, ...edits: Edit[]])[] = [
   ['gates a bridge above one that sleeps', always('keepAbove+6', 'jne keepEnd')],
   [
     'bridges before endpoints',
-    set('settleEnd+0', 'mov byte [state],0', 1),
+    set('unknownEnd+0', 'mov byte [state],0', 1),
     set('openEnd+0', 'mov byte [state],1', 0),
   ],
   [
@@ -117,7 +117,12 @@ const RULES: readonly (readonly [broken: string, ...edits: Edit[]])[] = [
   ['waits for none', always('waitEnd+1', 'je waitDone')],
   // Bounds
   ['ignores the access bound', never('address+4', 'jb end')],
-  ['ignores the time bound', never('checkTime+7', 'jae end')],
+  ['ignores the time bound', never('checkTime+6', 'jae timeOver')],
+  ['gates nothing where looking took all the time', always('timeOver+2', 'jne end')],
+  ['has its time anew again and again', never('timeOver+2', 'jne end')],
+  ['leaves gating what time is left', always('gatePhase+6', 'jbe gateBegin')],
+  ['gates bridges above what it did not look at', always('settleEnd+1', 'je unknownEnd')],
+  ['keeps quiet that time ran out', always('gateBegin+12', 'je end')],
   ['polls without a pause', never('waitPause+2', 'jne waitPause')],
   ['waits without end', always('waitPause+6', 'jb waitRound')],
   ['ignores stopOnFailure', always('stopIfWanted+1', 'je failedEnd')],

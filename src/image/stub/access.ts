@@ -1,4 +1,4 @@
-import { END, PROGRESS, TABLE, TABLE_FLAGS } from '../layout.js';
+import { END, PHASE, PROGRESS, TABLE, TABLE_FLAGS } from '../layout.js';
 import {
   type Assembler,
   al,
@@ -18,6 +18,7 @@ import {
   rax,
   rbx,
   rdx,
+  rsp,
 } from './assembler.js';
 import { STATE } from './state.js';
 
@@ -97,11 +98,21 @@ export function emitAccess(a: Assembler): void {
   a.label('checkTime');
   timeStamp(a);
   a.mov(r9, rax);
-  a.sub(rax, m64(rbx, STATE.tscStart));
+  a.sub(rax, m64(rbx, STATE.timedFrom));
   a.cmp(rax, m64(r14, TABLE.walkTicks));
-  a.mov(al, END.time);
-  a.j('jae', 'end');
+  a.j('jae', 'timeOver');
   a.ret();
+
+  a.comment('while it still looks for functions: those that were found have their turn');
+  a.label('timeOver');
+  a.cmp(m8(rbx, STATE.phase), PHASE.discover);
+  a.mov(al, END.time);
+  a.j('jne', 'end');
+  a.inc(m8(rbx, STATE.cut));
+  a.mov(eax, m32(rbx, STATE.rid));
+  a.mov(m32(rbx, STATE.cutRid), eax);
+  a.mov(rsp, m64(rbx, STATE.walkRsp));
+  a.jmp('gatePhase');
 
   a.comment('tells port 0x80 the phase, if the policy says so');
   a.label('progress');

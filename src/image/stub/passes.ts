@@ -1,22 +1,11 @@
 import * as regs from '../../pci/regs.js';
-import {
-  END,
-  ENTRY,
-  ENTRY_FLAGS,
-  MESSAGES,
-  OUTCOME,
-  PENDING,
-  PENDING_KIND,
-  TABLE,
-  TABLE_FLAGS,
-} from '../layout.js';
+import { END, ENTRY, ENTRY_FLAGS, OUTCOME, PENDING, PENDING_KIND, TABLE, TABLE_FLAGS } from '../layout.js';
 import {
   type Assembler,
   al,
   ax,
   eax,
   ecx,
-  edi,
   edx,
   esi,
   m8,
@@ -25,11 +14,12 @@ import {
   m64,
   r12,
   r14,
-  r15,
   rax,
   rbp,
   rbx,
 } from './assembler.js';
+import { eachEntry } from './entries.js';
+import { emitMessages } from './messages.js';
 import { ENTRY_SHIFT, MODE, STATE } from './state.js';
 
 /** Between two rounds of polls: some 5 to 10 microseconds. */
@@ -44,6 +34,14 @@ export function emitPasses(a: Assembler): void {
     a.j('je', 'settleNext');
     a.mov(m8(rbp, ENTRY.outcome), OUTCOME.preserve);
     a.and(m8(rbp, ENTRY.flags), ~ENTRY_FLAGS.planned & 0xff);
+  });
+  a.cmp(m8(rbx, STATE.cut), 0);
+  a.j('je', 'unknownEnd');
+  a.comment('nobody knows what else is below a bridge');
+  eachEntry(a, 'unknown', () => {
+    a.test(m8(rbp, ENTRY.flags), ENTRY_FLAGS.bridge);
+    a.j('je', 'unknownNext');
+    a.or(m8(rbp, ENTRY.flags), ENTRY_FLAGS.keep);
   });
   a.mov(m8(rbx, STATE.bridgesNow), 0);
   a.call('gateDepths');
@@ -83,21 +81,6 @@ export function emitPasses(a: Assembler): void {
   emitWait(a);
   emitMessages(a);
   emitFailed(a);
-}
-
-/** Runs `body` for each entry, with RBP at it; `${name}Next` goes on to the next one. R15 counts. */
-function eachEntry(a: Assembler, name: string, body: () => void): void {
-  a.mov(rbp, r12);
-  a.mov(eax, m32(rbx, STATE.count));
-  a.mov(r15, rax);
-  a.label(`${name}Loop`);
-  a.sub(r15, 1);
-  a.j('jb', `${name}End`);
-  body();
-  a.label(`${name}Next`);
-  a.add(rbp, ENTRY.bytes);
-  a.jmp(`${name}Loop`);
-  a.label(`${name}End`);
 }
 
 /** One write clears BME and sets INTx-disable; Command and Status come back in one read. */
@@ -261,129 +244,6 @@ function emitWait(a: Assembler): void {
   a.j('jne', 'stopIfWanted');
   a.label('waitReturn');
   a.ret();
-}
-
-interface Messages {
-  readonly name: 'msi' | 'msix';
-  readonly id: number;
-  readonly at: number;
-  readonly before: number;
-  readonly enable: number;
-  /** Bits that are written, and what they get. */
-  readonly mask: number;
-  readonly value: number;
-  /** Where the result goes in `messages`. */
-  readonly shift: number;
-}
-
-const MESSAGE_CAPABILITIES: readonly Messages[] = [
-  {
-    name: 'msi',
-    id: regs.PCI_CAP_ID_MSI,
-    at: ENTRY.msi,
-    before: ENTRY.msiBefore,
-    enable: regs.PCI_MSI_FLAGS_ENABLE,
-    mask: regs.PCI_MSI_FLAGS_ENABLE,
-    value: 0,
-    shift: 0,
-  },
-  {
-    name: 'msix',
-    id: regs.PCI_CAP_ID_MSIX,
-    at: ENTRY.msix,
-    before: ENTRY.msixBefore,
-    enable: regs.PCI_MSIX_FLAGS_ENABLE,
-    mask: regs.PCI_MSIX_FLAGS_ENABLE | regs.PCI_MSIX_FLAGS_MASKALL,
-    value: regs.PCI_MSIX_FLAGS_MASKALL,
-    shift: 4,
-  },
-];
-
-/** MSI and MSI-X off, where BME is clear and INTx cannot take their place. */
-function emitMessages(a: Assembler): void {
-  a.label('messagesAll');
-  eachEntry(a, 'messages', () => {
-    a.test(m8(rbp, ENTRY.flags), ENTRY_FLAGS.planned);
-    a.j('je', 'messagesNext');
-    a.movzx(ecx, m16(rbp, ENTRY.rid));
-    for (const one of MESSAGE_CAPABILITIES) emitMessage(a, one);
-  });
-  a.ret();
-
-  a.comment('edi: 1 if messages may be switched off, else 0');
-  a.label('mayDisable');
-  a.mov(edi, 0);
-  a.test(m8(rbp, ENTRY.flags), ENTRY_FLAGS.bmeClear);
-  a.j('je', 'mayEnd');
-  a.test(m8(rbp, ENTRY.flags), ENTRY_FLAGS.intxDisabled);
-  a.j('jne', 'mayYes');
-  a.comment('one without a pin has nothing to fall back to');
-  a.mov(edx, regs.PCI_INTERRUPT_LINE);
-  a.call('read');
-  a.shr(eax, 8);
-  a.and(eax, 0xff);
-  a.j('jne', 'mayEnd');
-  a.label('mayYes');
-  a.mov(edi, 1);
-  a.label('mayEnd');
-  a.ret();
-}
-
-function emitMessage(a: Assembler, { name, id, at, before, enable, mask, value, shift }: Messages): void {
-  const end = `${name}End`;
-  const result = (what: number) => a.or(m8(rbp, ENTRY.messages), what << shift);
-  a.movzx(edx, m8(rbp, at));
-  a.test(edx, edx);
-  a.j('je', end);
-  a.call('read');
-  a.comment('is it what it was when the kernel was wrapped?');
-  a.mov(edx, eax);
-  a.and(edx, 0xff);
-  a.cmp(edx, id);
-  a.j('jne', end);
-  a.shr(eax, 16);
-  a.mov(m16(rbp, before), ax);
-  a.mov(esi, eax);
-  a.test(eax, enable);
-  a.j('jne', `${name}On`);
-  result(MESSAGES.off);
-  a.jmp(end);
-  a.label(`${name}On`);
-  a.cmp(m8(rbx, STATE.mode), MODE.observe);
-  a.j('jne', `${name}May`);
-  result(MESSAGES.left);
-  a.jmp(end);
-  a.label(`${name}May`);
-  a.call('mayDisable');
-  a.test(edi, edi);
-  a.j('jne', `${name}Write`);
-  result(MESSAGES.skipped);
-  a.jmp(end);
-  a.label(`${name}Write`);
-  a.mov(eax, esi);
-  a.and(eax, ~mask & 0xffff);
-  if (value !== 0) a.or(eax, value);
-  a.movzx(edx, m8(rbp, at));
-  a.add(edx, regs.PCI_MSI_FLAGS);
-  a.call('write');
-  a.movzx(edx, m8(rbp, at));
-  a.call('read');
-  a.shr(eax, 16);
-  a.cmp(eax, 0xffff);
-  a.j('jne', `${name}Verify`);
-  result(MESSAGES.vanished);
-  a.call('failed');
-  a.jmp(end);
-  a.label(`${name}Verify`);
-  a.and(eax, mask);
-  a.cmp(eax, value);
-  a.j('jne', `${name}Ignored`);
-  result(MESSAGES.disabled);
-  a.jmp(end);
-  a.label(`${name}Ignored`);
-  result(MESSAGES.ignored);
-  a.call('failed');
-  a.label(end);
 }
 
 /** Counts a failure, and ends the walk at it where the policy says so. */

@@ -134,6 +134,7 @@ function emitWalk(a: Assembler): void {
   a.mov(m32(rbx, STATE.knownLeft), eax);
   a.call('tsc');
   a.mov(m64(rbx, STATE.tscStart), rax);
+  a.mov(m64(rbx, STATE.timedFrom), rax);
   a.call('progress');
   a.comment(
     'in a TDX guest a port would raise #VE, and one that is not asked about turns the next one into #DF',
@@ -169,6 +170,18 @@ function emitWalk(a: Assembler): void {
   a.mov(m8(rbx, STATE.phase), PHASE.discover);
   a.call('progress');
   a.call('discover');
+  a.label('gatePhase');
+  a.comment('however long that took, half of the time is for what was found');
+  a.call('tsc');
+  a.mov(r9, rax);
+  a.sub(rax, m64(rbx, STATE.timedFrom));
+  a.mov(r8, m64(r14, TABLE.walkTicks));
+  a.shr(r8, 1);
+  a.cmp(rax, r8);
+  a.j('jbe', 'gateBegin');
+  a.sub(r9, r8);
+  a.mov(m64(rbx, STATE.timedFrom), r9);
+  a.label('gateBegin');
   a.mov(m8(rbx, STATE.phase), PHASE.gate);
   a.call('progress');
   a.call('gateAll');
@@ -180,6 +193,12 @@ function emitWalk(a: Assembler): void {
   a.call('messagesAll');
   a.mov(m8(rbx, STATE.phase), PHASE.done);
   a.mov(al, END.complete);
+  a.cmp(m8(rbx, STATE.cut), 0);
+  a.j('je', 'end');
+  a.mov(m8(rbx, STATE.phase), PHASE.discover);
+  a.mov(eax, m32(rbx, STATE.cutRid));
+  a.mov(m32(rbx, STATE.rid), eax);
+  a.mov(al, END.time);
   a.comment('al: how it ended. From any depth of calls.');
   a.label('end');
   a.mov(m8(rbx, STATE.end), al);

@@ -66,6 +66,7 @@ export const STATE = layout({
   load: 8, // the protected-mode code
   walkRsp: 8,
   tscStart: 8,
+  timedFrom: 8, // from here on walkTicks count
   ioTicks: 8,
   pendingStart: 8,
   knownNext: 8, // next known function
@@ -83,6 +84,8 @@ export const STATE = layout({
   bus: 4,
   multi: 1, // the function just visited is one of several
   here: 1, // it is there
+  cut: 1, // time ran out while it looked for functions
+  cutRid: 4, // at this one
   maxDepth: 1,
   rid: 4, // of the last access
   count: 4, // entries
