@@ -87,11 +87,21 @@ describe('writeOutput', () => {
     expect(readFileSync(path, 'utf8')).toBe('old');
   });
 
-  it('leaves alone what is in the way', () => {
-    const temporary = join(folder, `.out.${process.pid}.tmp`);
-    writeFileSync(temporary, 'of somebody else');
+  it('leaves alone what a killed process of the same number left, and is not held up by it', () => {
+    const path = join(folder, 'out');
+    const left = [0, 1].map((time) => `.out.${process.pid + time * 2 ** 22}.tmp`);
+    for (const name of left) writeFileSync(join(folder, name), 'of somebody else');
+    writeOutput(path, bytes, 0o600);
+    expect(readFileSync(path)).toEqual(bytes);
+    expect(readdirSync(folder).sort()).toEqual([...left, 'out'].sort());
+    for (const name of left) expect(readFileSync(join(folder, name), 'utf8')).toBe('of somebody else');
+  });
+
+  it('gives up in time where every name is taken', () => {
+    for (let time = 0; time < 100; time++)
+      writeFileSync(join(folder, `.out.${process.pid + time * 2 ** 22}.tmp`), '');
     expect(() => writeOutput(join(folder, 'out'), bytes, 0o600)).toThrow(/EEXIST/);
-    expect(readFileSync(temporary, 'utf8')).toBe('of somebody else');
+    expect(readdirSync(folder)).toHaveLength(100);
   });
 
   it('says what is wrong with the place', () => {

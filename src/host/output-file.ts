@@ -38,10 +38,10 @@ export function writeOutput(
   owner?: { readonly uid: number; readonly gid: number },
 ): void {
   const target = targetOf(path);
-  const temporary = join(dirname(target), `.${basename(target)}.${process.pid}.tmp`);
   let fd: number | undefined;
+  let temporary: string | undefined;
   try {
-    fd = openSync(temporary, 'wx', 0o600);
+    ({ fd, temporary } = openTemporary(target));
     for (let at = 0; at < bytes.length; ) at += files.write(fd, bytes.subarray(at));
     // Before the mode: a change of owner takes the set-user-ID bit away.
     if (owner) fchownSync(fd, owner.uid, owner.gid);
@@ -53,8 +53,28 @@ export function writeOutput(
     syncFolder(dirname(target), files);
   } catch (cause) {
     if (fd !== undefined) closeSync(fd);
-    if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') rmSync(temporary, { force: true });
+    if (temporary !== undefined) rmSync(temporary, { force: true });
     throw outputError(path, cause);
+  }
+}
+
+/** No process has a greater number. */
+const PID_MAX = 2 ** 22;
+const NAMES_MAX = 100;
+
+/**
+ * A new file beside `target`, `.NAME.NUMBER.tmp`. The number is that of this process, unless one that was killed left
+ * that name: in a container the same numbers come again. @internal
+ */
+export function openTemporary(target: string): { readonly fd: number; readonly temporary: string } {
+  for (let tried = 0; ; tried++) {
+    const name = `.${basename(target)}.${process.pid + tried * PID_MAX}.tmp`;
+    const temporary = join(dirname(target), name);
+    try {
+      return { fd: openSync(temporary, 'wx', 0o600), temporary };
+    } catch (cause) {
+      if ((cause as NodeJS.ErrnoException).code !== 'EEXIST' || tried === NAMES_MAX - 1) throw cause;
+    }
   }
 }
 

@@ -1,6 +1,13 @@
-import { closeSync, fchmodSync, openSync, renameSync, rmSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
-import { type OutputFiles, outputError, realFiles, syncFolder, targetOf } from './output-file.js';
+import { closeSync, fchmodSync, renameSync, rmSync } from 'node:fs';
+import { dirname } from 'node:path';
+import {
+  type OutputFiles,
+  openTemporary,
+  outputError,
+  realFiles,
+  syncFolder,
+  targetOf,
+} from './output-file.js';
 
 /** A file that is written piece by piece and is there, whole, only once it is committed. */
 export interface OutputStream {
@@ -24,14 +31,14 @@ export function openOutput(path: string, mode: number, files: OutputFiles = real
   };
   let fd: number | undefined;
   const target = targetOf(path);
-  const temporary = join(dirname(target), `.${basename(target)}.${process.pid}.tmp`);
+  let temporary = '';
   const discard = () => {
     if (fd === undefined) return;
     closeSync(fd);
     fd = undefined;
     rmSync(temporary, { force: true });
   };
-  fd = attempt(() => openSync(temporary, 'wx', 0o600));
+  ({ fd, temporary } = attempt(() => openTemporary(target)));
   const opened = (): number => {
     if (fd === undefined) throw new Error(`${path} is closed`);
     return fd;

@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import { ShootdownError } from '../pci/error.js';
-import { printable } from '../pci/printable.js';
+import { brief, briefMiddle, printable } from '../pci/printable.js';
 import { jsonMistake } from './json-mistake.js';
 
 /**
@@ -24,7 +24,7 @@ export function parseJson<S extends v.GenericSchema>(
   if (result.success) return result.output;
   for (const { input, path, type, expected } of result.issues) {
     if (type === 'literal' && path?.length === 1 && path[0]?.key === 'schema' && isNewer(input, expected)) {
-      const message = `${name}: its schema is ${String(input)}: read it with a newer shootdown`;
+      const message = `${name}: its schema is ${brief(String(input))}: read it with a newer shootdown`;
       throw new ShootdownError('bad-input', printable(message));
     }
   }
@@ -32,7 +32,7 @@ export function parseJson<S extends v.GenericSchema>(
     const path = v.getDotPath(issue);
     return path === null
       ? `the file as a whole: ${explain(issue)}`
-      : `${path}: ${explain(issue)}${beside(path)}`;
+      : `${brief(path)}: ${explain(issue)}${beside(path)}`;
   });
   const more = result.issues.length - lines.length;
   if (more > 0) lines.push(`and ${more} more`);
@@ -57,7 +57,7 @@ function explain(issue: v.BaseIssue<unknown>): string {
   if (issue.type === 'strict_object' && issue.expected === 'never') return 'is not a key that is known here';
   if (issue.received === 'undefined') return 'is missing';
   if (issue.type === 'picklist' || issue.type === 'literal') {
-    return `is ${issue.received}, must be ${issue.expected ?? ''}`;
+    return `is ${brief(issue.received)}, must be ${issue.expected ?? ''}`;
   }
-  return issue.message;
+  return briefMiddle(issue.message);
 }
