@@ -291,6 +291,17 @@ describe('bad policies', () => {
 });
 
 describe('demo', () => {
+  it.each(['laptop', 'hpe-like', 'ia64', 'loongson-like'])('goes through on %s', (name) => {
+    const { status, stdout, stderr } = shootdown(['demo', '--machine', name], { COLUMNS: '80' });
+    expect([status, stderr]).toEqual([0, '']);
+    for (const line of stdout.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
+    expect(stdout.includes('byte for byte')).toBe(!/^0 registers restored/m.test(stdout));
+    const [, fourth = ''] = /^4\. (.*?)^5\. /ms.exec(stdout) ?? [];
+    const said = fourth.replace(/\s+/g, ' ');
+    if (said.includes('The next kernel is clean')) return;
+    expect(said).toMatch(/Not held against ours: \S+ is lost to \w+: .*\(remote-irr\)\./);
+  });
+
   it('shows the jump with and without, and says that it ended well', () => {
     const { status, stdout } = shootdown(['demo']);
     expect(status).toBe(0);

@@ -2,8 +2,11 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { interpretedStub } from '../src/cli/sim-stub.js';
+import { EXPRESS_TYPES } from '../src/pci/function.js';
 import { HAZARDS } from '../src/quiesce/hazards.generated.js';
+import { ERAS, WORKLOADS } from '../src/sim/description.js';
 import type { JumpVerdict } from '../src/sim/jump/result.js';
+import { PLATFORMS } from '../src/sim/platform.js';
 import type { PolicyName } from '../src/sim/policies/names.js';
 import { runScenario } from '../src/sim/scenario/run.js';
 import {
@@ -30,6 +33,20 @@ const shipped: readonly Shipped[] = readdirSync(folder)
     const text = readFileSync(join(folder, file), 'utf8');
     return { name: file.slice(0, -'.json'.length), text, scenario: parseScenario(text, file) };
   });
+
+it('has every word that a key may hold in the README', () => {
+  const readme = readFileSync(join(folder, 'README.md'), 'utf8');
+  const wordsOf = (key: string) =>
+    [
+      ...(new RegExp(`^\\| \`${key}\` +\\| (.*)\\|$`, 'm').exec(readme)?.[1] ?? '').matchAll(/`([^`]+)`/g),
+    ].map(([, word]) => word);
+  const express = EXPRESS_TYPES.filter((type) => type !== 'reserved');
+  expect(wordsOf('is').sort()).toEqual([...WORKLOADS].sort());
+  expect(wordsOf('express').sort()).toEqual([...express].sort());
+  expect(wordsOf('platform').sort()).toEqual(Object.keys(PLATFORMS).sort());
+  expect(wordsOf('era').sort()).toEqual([...ERAS].sort());
+  expect(readme).toContain('`"without": "remove"`');
+});
 
 describe('the scenarios that ship', () => {
   it('are those of the folder', () => {

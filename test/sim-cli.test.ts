@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -62,8 +62,51 @@ describe('sim run', () => {
   });
 
   it('tells in the timeline that wanted DMA is lost', () => {
-    const { stdout } = shootdown(['sim', 'run', 'wanted-dma', '--policy', 'xen-2011']);
+    const { stdout } = shootdown(['sim', 'run', 'wanted-dma', '--policy', 'efi-bridges']);
     expect(stdout).toMatch(/02:00\.0 +its DMA was wanted and is lost: \d+ requests were refused, by/);
+  });
+
+  it('says where wanted DMA goes on, and what a jump waits for', () => {
+    expect(shootdown(['sim', 'run', 'wanted-dma']).stdout).toMatch(
+      /02:00\.0 +its DMA is wanted, and goes on: \d+ bytes at \w+ \(preserved\)/,
+    );
+    const { stdout } = shootdown(['sim', 'run', 'hotplug-command']);
+    expect(stdout).toMatch(/^2\.\d +pcieport waits 65 s for a hot-plug command of 0000:00:1c\.0$/m);
+    expect(stdout).toContain('the next kernel runs 65 s late');
+  });
+
+  it('says who floods a processor', () => {
+    for (const [name, who, what] of [
+      ['egpu-flood', '01:00.0', 'MSI'],
+      ['msi-storm', '02:00.5 and 7 more', 'MSI-X'],
+      ['stale-messages', '00:02.0', 'MSI-X'],
+    ] as const) {
+      const { stdout } = shootdown(['sim', 'run', name, '--policy', 'none']);
+      expect(stdout.replace(/\s+/g, ' ')).toMatch(/after that is never reached \(0000:0[0-2]:0\d\.\d\)\./);
+      expect(stdout).toContain(`${who}  `);
+      expect(stdout).toMatch(
+        new RegExp(`${who} +floods the processor with ${what} interrupts that nobody claims`),
+      );
+    }
+  });
+
+  it('speaks of an image in place as one that is not copied', () => {
+    const { stdout } = shootdown(['sim', 'run', 'in-place-hit-early']);
+    expect(stdout).toContain('the old kernel is gone, the next one lies where it will run');
+    expect(stdout).toContain('purgatory looks at what was loaded');
+  });
+
+  it('tells of a refusal before the error that it is answered with', () => {
+    const { stdout } = shootdown(['sim', 'run', 'bme-ignored-behind-bridge', '--policy', 'ours']);
+    const refused = stdout.indexOf('a write is refused: 0000:00:1c.0 above it does not forward');
+    expect(refused).toBeGreaterThan(0);
+    expect(stdout.indexOf('Unsupported Request on a request of 0000:01:00.0')).toBeGreaterThan(refused);
+  });
+
+  it('keeps its first line within the terminal', () => {
+    const { stdout } = shootdown(['sim', 'run', 'in-place-hit-early'], { COLUMNS: '60' });
+    for (const line of stdout.split('\n').slice(0, 10)) expect(line.length).toBeLessThanOrEqual(60);
+    expect(stdout.replace(/\s+/g, ' ')).toContain('normal path, policy none: corrupted (as expected)');
   });
 
   it('plays the least that a scenario of one’s own may say', () => {
@@ -130,10 +173,15 @@ describe('sim run', () => {
     [['sim', 'soak', '--replay', '1', '--state', 'x'], 64, /--state is for a soak/],
     [['sim', 'soak', '--replay', '1', '--minutes', '1'], 64, /--minutes is for a soak/],
     [['sim', 'soak', '--replay', '2:1', '--seed', '3'], 64, /two seeds/],
-    [['sim', 'soak', '--replay', '2:'], 64, /whole number/],
+    [['sim', 'soak', '--replay', '2:'], 64, /must be NUMBER or SEED:NUMBER, in whole numbers/],
+    [['sim', 'soak', '--replay', ':2'], 64, /must be NUMBER or SEED:NUMBER/],
+    [['sim', 'soak', '--replay', '1:6:7'], 64, /must be NUMBER or SEED:NUMBER/],
+    [['sim', 'soak', '--replay', '1:6:'], 64, /must be NUMBER or SEED:NUMBER/],
+    [['sim', 'soak', '--replay', '1:6:abc'], 64, /must be NUMBER or SEED:NUMBER/],
+    [['sim', 'soak', '--state', '/dev/full'], 1, /\/dev\/full: not a regular file/],
     [['sim', 'soak', '--state', ''], 64, /must name a file/],
     [['sim', 'matrix', '--scenario', 'live-rings', 'live-rings'], 64, /live-rings was given twice/],
-    [['sim', 'run', '--like', '/dev/zero'], 1, /larger than 64 MiB/],
+    [['sim', 'run', '--like', '/dev/zero'], 1, /is no regular file: give it on standard input as -/],
     [['sim', 'run', '--like', '/nonexistent'], 1, /nonexistent/],
     [['sim', 'soak', '--jumps', '0'], 64, /whole number/],
     [['sim', 'soak', '--functions', '1000000'], 64, /whole number/],
@@ -217,6 +265,68 @@ describe('sim run --like', () => {
     const { status, stderr } = shootdown(['sim', 'run', '--like', file('text.txt', 'hello\n')]);
     expect(status).toBe(1);
     expect(stderr).toMatch(/text\.txt/);
+  });
+});
+
+describe('what may keep sim run waiting', () => {
+  it('a pipe: that of a process substitution is read, a file of policy must be a file', () => {
+    const fifo = join(folder, 'fifo');
+    execFileSync('mkfifo', [fifo]);
+    const audit = file('piped.json', shootdown(['audit', '--host', 'sim:laptop', '--json']).stdout);
+    const policy = shootdown(['sim', 'run', '--like', audit, '--policy-file', fifo]);
+    expect([policy.status, policy.stderr]).toEqual([1, expect.stringContaining('is no regular file')]);
+    const device = shootdown(['sim', 'run', '--like', '/dev/zero']);
+    expect([device.status, device.stderr]).toEqual([1, expect.stringContaining('is no regular file')]);
+    const script = '"$0" "$1" sim run --like <(sleep 0.2; cat "$2")';
+    const piped = execFileSync('bash', ['-c', `${script} || :`, process.execPath, SHOOTDOWN, audit]);
+    expect(String(piped)).toMatch(/^A simulated machine with the \d+ functions/);
+  });
+
+  it.each([
+    ['a scenario', ['sim', 'run']],
+    ['--like', ['sim', 'run', '--like']],
+  ])('%s in a pipe that nobody writes to: a signal ends it', async (_, args) => {
+    const fifo = join(folder, `silent${args.length}.json`);
+    execFileSync('mkfifo', [fifo]);
+    const child = spawn(process.execPath, [SHOOTDOWN, ...args, fifo]);
+    let said = '';
+    child.stderr.on('data', (chunk) => {
+      said += chunk;
+    });
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    child.kill('SIGTERM');
+    const [status] = await once(child, 'exit');
+    expect([status, said]).toEqual([1, expect.stringMatching(/^shootdown: stopped while reading .*\n$/)]);
+  });
+
+  it('a large machine: a signal ends it, with one line', async () => {
+    const port = {
+      slot: '00:01.0',
+      ids: '8086:2f02',
+      class: '060400',
+      express: 'root-port',
+      secondary: '01',
+    };
+    const card = { slot: '01:00.0', ids: '8086:10ca', class: '020000', express: 'endpoint', is: 'nic' };
+    const driver = { name: 'igb', shutdown: false };
+    const large = file(
+      'large.json',
+      JSON.stringify({
+        ...{ schema: 'shootdown.scenario/1', name: 'large', title: 't', story: 's', path: 'crash' },
+        machine: { functions: [port, { ...card, driver, vfs: 4000 }] },
+        jump: { ticks: 100_000 },
+        expect: { none: { verdict: 'corrupted' }, ours: { verdict: 'clean' } },
+      }),
+    );
+    const child = spawn(process.execPath, [SHOOTDOWN, 'sim', 'run', large, '--policy', 'ours']);
+    let said = '';
+    child.stderr.on('data', (chunk) => {
+      said += chunk;
+    });
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    child.kill('SIGINT');
+    const [status] = await once(child, 'exit');
+    expect([status, said]).toEqual([1, 'shootdown: stopped after 0 of 1 scenarios\n']);
   });
 });
 
@@ -384,5 +494,11 @@ describe('sim soak', () => {
     const { status, stdout } = shootdown([...small, '--replay', String(number)]);
     expect(status).toBe(0);
     expect(stdout).toMatch(/^Not held against ours:\n {2}\S/m);
+    // What stopped the processor stands before what came too early, which is one line.
+    const hung = shootdown(['sim', 'soak', '--seed', '1', '--policy', 'ours', '--replay', '6']).stdout;
+    const lines = hung.slice(hung.indexOf('Not held against ours:')).replace(/\s+/g, ' ');
+    expect(lines).toMatch(
+      /^Not held against ours: \S+ has a part in a hang: .* \(unreachable\) \S+ wrote: it happened before ours had its turn \(too-early\); \d+ more likewise \(--json has all\)/,
+    );
   });
 });

@@ -65,7 +65,7 @@ describe('ours, broken in one thing', () => {
     ['exemptions', 'usb-before-handoff', 'hung'],
     ['exemptions', 'wanted-dma', 'wanted-dma-lost'],
   ] as const)('%s: is caught by the scenario %s, which comes to %s', async (breakage, name, verdict) => {
-    const scenario = openScenario(name);
+    const scenario = await openScenario(name);
     const whole = await runScenario(scenario, 'ours', { stub: brokenStub('nothing') });
     expect([whole.result.verdict, whole.unmet]).toEqual(['clean', []]);
     const broken = await runScenario(scenario, 'ours', { stub: brokenStub(breakage) });
@@ -78,7 +78,7 @@ describe('ours, broken in one thing', () => {
   ] as const)('without the rule %s: is caught by the scenario %s', async (rule, name, verdict) => {
     expect(defaultPolicy().rules.map(({ id }) => id)).toContain(rule);
     const stub = brokenStub({ withoutRule: rule });
-    expect((await runScenario(openScenario(name), 'ours', { stub })).result.verdict).toBe(verdict);
+    expect((await runScenario(await openScenario(name), 'ours', { stub })).result.verdict).toBe(verdict);
   });
 
   it('ordering: hangs a machine on which a refused request is fatal, and the right order does not', async () => {

@@ -9,6 +9,8 @@ export interface Io {
   out(text: string): void;
   /** Diagnostics: standard error. */
   err(text: string): void;
+  /** Somebody watches: diagnostics go to a terminal. */
+  readonly watched: boolean;
   /** Shown on a terminal only, on one line that the next output clears. */
   progress(what: string): (done: number, total: number) => void;
   /** What is being done, likewise. */
@@ -34,6 +36,7 @@ export function processIo(signal: AbortSignal): Io {
   return {
     env,
     signal,
+    watched: stderr.isTTY === true,
     style: {
       width: Math.max(60, stdout.isTTY ? stdout.columns : Number(env['COLUMNS']) || 120),
       bold: colors.bold,

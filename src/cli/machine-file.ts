@@ -2,7 +2,7 @@ import { readDump } from '../host/dump.js';
 import { type Machine, scan } from '../host/scan.js';
 import { machineFromAudit } from '../quiesce/audit-machine.js';
 import type { Io } from './io.js';
-import { readText } from './options.js';
+import { readTextOrPipe } from './pipe-input.js';
 import { readStandardInput } from './standard-input.js';
 
 /**
@@ -25,7 +25,10 @@ export async function machineText(
   path: string,
   io?: Pick<Io, 'signal' | 'status'>,
 ): Promise<{ readonly name: string; readonly text: string }> {
-  if (path !== '-') return { name: path, text: readText(path) };
+  if (path !== '-') {
+    const text = await readTextOrPipe(path, 'give it on standard input as -', io?.signal);
+    return { name: path, text };
+  }
   const name = 'standard input';
   io?.status(`reading ${name}: Ctrl-D ends it, Ctrl-C stops`);
   return { name, text: await readStandardInput(io?.signal) };

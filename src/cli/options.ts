@@ -1,4 +1,4 @@
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from 'node:fs';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { ShootdownError } from '../pci/error.js';
 import type { PciFunction } from '../pci/function.js';
@@ -78,34 +78,47 @@ export function readPolicy(path: string | undefined): Policy {
   return path === undefined ? defaultPolicy() : parsePolicy(readText(path), path);
 }
 
-const TEXT_MAX = 64 * 1024 * 1024;
-const CHUNK = 1024 * 1024;
+/** @internal */
+export const TEXT_MAX = 64 * 1024 * 1024;
+/** @internal */
+export const TEXT_CHUNK = 1024 * 1024;
 
-/** Reads a file of text; the error says what to do. */
+/** Reads a file of text; the error says what to do. Nothing that may keep it waiting: no signal could end that. */
 export function readText(path: string): string {
   try {
-    return readBounded(path).toString('utf8');
+    const { file, stat } = openText(path);
+    try {
+      if (!stat.isFile())
+        throw new ShootdownError('bad-input', `${path} is no regular file: save what it gives in one`);
+      return readOpen(path, file).toString('utf8');
+    } finally {
+      closeSync(file);
+    }
   } catch (cause) {
     if (cause instanceof ShootdownError) throw cause;
     throw readError(path, cause);
   }
 }
 
-/** Stops at the limit: a device or a pipe may have no end. */
-function readBounded(path: string): Buffer {
-  const file = openSync(path, 'r');
-  try {
-    const chunks: Buffer[] = [];
-    for (let total = 0; ; ) {
-      const chunk = Buffer.alloc(CHUNK);
-      const length = readSync(file, chunk);
-      if (length === 0) return Buffer.concat(chunks);
-      chunks.push(chunk.subarray(0, length));
-      total += length;
-      if (total > TEXT_MAX) throw new ShootdownError('bad-input', `${path}: larger than 64 MiB`);
-    }
-  } finally {
-    closeSync(file);
+/** Waits for nobody, not for a pipe's writer either. Throws EISDIR for a folder. @internal */
+export function openText(path: string): { readonly file: number; readonly stat: Stats } {
+  const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  const stat = fstatSync(file);
+  if (!stat.isDirectory()) return { file, stat };
+  closeSync(file);
+  throw Object.assign(new Error('a folder'), { code: 'EISDIR' });
+}
+
+/** Stops at the limit: a file may grow as it is read, or have no size. @internal */
+export function readOpen(path: string, file: number): Buffer {
+  const chunks: Buffer[] = [];
+  for (let total = 0; ; ) {
+    const chunk = Buffer.alloc(TEXT_CHUNK);
+    const length = readSync(file, chunk);
+    if (length === 0) return Buffer.concat(chunks);
+    chunks.push(chunk.subarray(0, length));
+    total += length;
+    if (total > TEXT_MAX) throw new ShootdownError('bad-input', `${path}: larger than 64 MiB`);
   }
 }
 

@@ -74,7 +74,8 @@ export async function jumpStories(
 ): Promise<ReadJumps> {
   const { scenario, policies = DEFAULT_POLICIES, path, seed = 1, jump } = options;
   check(options);
-  if (scenario !== undefined) return playStories(openScenario(scenario), { policies, path, seed }, io);
+  if (scenario !== undefined)
+    return playStories(await openScenario(scenario, io.signal), { policies, path, seed }, io);
   const stories: JumpStory[] = [];
   for (const file of jump ?? []) {
     const { name, text } = await machineText(file, io);

@@ -11,8 +11,19 @@ export function seedOption(): Option {
     .default(1);
 }
 
-export function policyOption(fallback?: string): Option {
-  return choice('--policy <policy>', 'what is done about the jump', POLICY_NAMES, fallback);
+/** Without a default of its own: where it is given may matter. */
+export function policyOption(): Option {
+  return choice('--policy <policy>', 'what is done about the jump (default: none)', POLICY_NAMES);
+}
+
+/** What `action` resolves to, or `null` if it ended because the signal was aborted. */
+export async function unlessStopped<T>(signal: AbortSignal, action: () => Promise<T>): Promise<T | null> {
+  try {
+    return await action();
+  } catch (error) {
+    if (signal.aborted && error === signal.reason) return null;
+    throw error;
+  }
 }
 
 /** Lets signals have their turn: a simulation waits for nobody. */

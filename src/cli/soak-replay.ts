@@ -52,23 +52,17 @@ export async function replay(
   const again = replayCommand(settings, number);
   const smallest =
     violation === null ? null : await smallestOf(number, settings, { stub: interpretedStub() }, io, again);
-  const replayed = jumps.flatMap((outcome, at) => {
-    const of = played[at];
-    return of ? [{ outcome, played: of }] : [];
-  });
   if (options.json) {
-    const told = replayed.map(({ outcome, played }) => ({
-      ...outcome,
-      ...jumpData(played),
-      policy: played.policy,
-      recordGaps: recordGaps(played),
-    }));
+    const told = jumps.flatMap((outcome, at) => {
+      const of = played[at];
+      return of ? [{ ...outcome, ...jumpData(of), policy: of.policy, recordGaps: recordGaps(of) }] : [];
+    });
     const found = { jumps: told, violation, smallest, again };
     const json = { schema: 'shootdown.sim-replay/1', number, case: drawn, ...found } as const;
     io.out(jsonText(json satisfies Data<typeof simReplaySchema>));
   } else {
     const of = { number, seed: settings.seed, functions: drawn.machine.functions.length };
-    io.out(replayText(of, replayed, io.style));
+    io.out(replayText(of, played, io.style));
     if (violation) io.out(`\n${violationText(violation, null)}\n`);
     if (smallest) io.out(`\n${smallestText(smallest, io.style)}\n`);
     io.out(`\n${io.style.dim(`Again: ${again}`)}\n`);

@@ -1,7 +1,9 @@
+import { resolve } from 'node:path';
 import { systemClock } from '../host/clock.js';
 import { writeOutput } from '../host/output-file.js';
 import { ShootdownError } from '../pci/error.js';
 import { defaultPolicy } from '../quiesce/default-policy.js';
+import { shellWord } from '../report/shell-word.js';
 import type { SmallestCase } from '../report/soak-text.js';
 import type { JumpVerdict } from '../sim/jump/result.js';
 import { parseScenario } from '../sim/scenario/scenario.js';
@@ -64,6 +66,7 @@ export async function smallestOf(
     throw error;
   }
   const policy = smallest.jumps[0]?.policy ?? 'none';
-  const command = `shootdown sim run ./${file} --policy ${policy} --seed ${smallest.seed}`;
+  // From wherever it is pasted.
+  const command = `shootdown sim run ${shellWord(resolve(file))} --policy ${policy} --seed ${smallest.seed}`;
   return { ...shown, file, command, why: null };
 }

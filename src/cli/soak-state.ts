@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { writeOutput } from '../host/output-file.js';
 import { ShootdownError } from '../pci/error.js';
 import type { SoakSettings } from '../sim/soak/case.js';
@@ -14,6 +14,8 @@ const COUNT_MAX = Number.MAX_SAFE_INTEGER / 2;
 /** The state in the file, if there is one, else a new one. Throws `bad-input` for what no soak wrote, `usage` for another's. */
 export function openState(file: string | undefined, settings: SoakSettings): SoakState {
   if (file === undefined || !existsSync(file)) return newSoak(settings);
+  if (!statSync(file).isFile())
+    throw new ShootdownError('bad-input', `${file}: not a regular file, and --state needs one`);
   const state = parseSoak(readText(file), file);
   const problem = stateProblem(state);
   if (problem !== null)

@@ -36,7 +36,7 @@ export function writersTable(
 ): string {
   const rows = writers.map(({ slot, count, firstAddress, broke }) => {
     const fn = machine.topology.nodes.get(slot)?.function;
-    const what = broke.length > 0 ? broke.join(', ') : 'nothing in use';
+    const what = broke.length > 0 ? broke.join(', ') : 'unused memory';
     return [
       slot,
       String(count),
@@ -52,7 +52,7 @@ export function writersTable(
 /** As much of a result as says what a jump came to: of one that was recorded, too. */
 export interface Outcome {
   readonly verdict: string;
-  readonly stuckOn: { readonly on: string } | null;
+  readonly stuckOn: { readonly on: string; readonly slots: readonly string[] } | null;
   readonly corrupted: readonly { readonly region: string }[];
   readonly dump: {
     readonly pages: number;
@@ -70,7 +70,7 @@ export function whatBroke(result: Outcome): string {
   const { corrupted, storms, dump, stuckOn, lost, faults, wantedLost, verdict } = result;
   const parts: string[] = [];
   const nextKernel = corrupted.filter(({ region }) => region !== 'dump');
-  if (stuckOn !== null) parts.push(`The processor is stuck: ${stuckOn.on}.`);
+  if (stuckOn !== null) parts.push(`The processor is stuck: ${stuckWords(stuckOn)}.`);
   if (nextKernel.length > 0)
     parts.push(
       `${counted(nextKernel.length, 'page of the next kernel is', 'pages of the next kernel are')} not what it put there.`,
@@ -96,12 +96,24 @@ export function whatBroke(result: Outcome): string {
     : `The verdict is ${verdict}.`;
 }
 
+/** What it is stuck on, with those who had a part in it and are not named anyway. */
+export function stuckWords({
+  on,
+  slots,
+}: {
+  readonly on: string;
+  readonly slots: readonly string[];
+}): string {
+  const unnamed = slots.filter((slot) => !on.includes(slot));
+  return unnamed.length === 0 ? on : `${on} (${unnamed.join(', ')})`;
+}
+
 /** What ours says it did in one place, and what it left live and why. */
 export function recordText(record: PlaceRecord, result: JumpResult, decide: Decider, style: Style): string {
   const { place, end, functions, tick } = record;
   const gated = functions.filter(({ verdict }) => verdict === 'gated' || verdict === 'stopped').length;
   const live = functions.filter(({ verdict }) => verdict === 'live');
-  const told = counted(functions.length, 'function told of', 'functions told of');
+  const told = `${counted(functions.length, 'function', 'functions')} in its record`;
   const head = `Ours ${place}, ${end} at ${milliseconds(tick, result)} ms: ${told}, ${gated} gated, ${live.length} left live${live.length > 0 ? ':' : '.'}`;
   const why = new Map<string, Slot[]>();
   for (const claim of live) {
@@ -180,8 +192,8 @@ function middleOut(entries: readonly Entry[], all: string): Entry[] {
 }
 
 function named(slots: readonly Slot[]): string {
-  const some = slots.slice(0, SLOTS_NAMED).map(shortSlot).join(' ');
-  return slots.length > SLOTS_NAMED ? `${some} + ${slots.length - SLOTS_NAMED}` : some;
+  if (slots.length <= SLOTS_NAMED) return slots.map(shortSlot).join(' ');
+  return someSlots(slots.map(shortSlot));
 }
 
 /** Without the segment where that is 0, as lspci. */

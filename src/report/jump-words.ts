@@ -1,4 +1,3 @@
-import type { Slot } from '../pci/slot.js';
 import type { Decider } from '../quiesce/decide.js';
 import type { FunctionResult } from '../quiesce/journal.js';
 import type { JumpResult } from '../sim/jump/result.js';
@@ -30,7 +29,7 @@ export function whyLive(claim: Pick<FunctionResult, 'slot' | 'outcome' | 'reason
 }
 
 /** Functions of which the same is said, as `0000:00:1d.0 and 2 more`. */
-export function someSlots(slots: readonly Slot[]): string {
+export function someSlots(slots: readonly string[]): string {
   const [first = ''] = slots;
   return slots.length <= 1 ? first : `${first} and ${slots.length - 1} more`;
 }

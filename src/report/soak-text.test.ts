@@ -28,7 +28,9 @@ it('names a case to look at for each verdict and excuse', () => {
   const examples = { verdicts: { hung: 1, corrupted: 4 }, excuses: { 'too-early': 6 } };
   const told = text({ ...none, jumps: ten, verdicts, firstHarm: 2, examples });
   expect(told).toMatch(/hung 1 10\.0 % 1 corrupted 2 20\.0 % 4 /);
-  expect(told).toContain('Case 4, the first that is corrupted, and what did it:');
+  expect(told).toContain(
+    'Case 4 is the first that is corrupted; this command plays it again, and says who did what:',
+  );
   expect(told).toContain('Again: shootdown sim soak --replay 4 ');
   const excused = text({ ...ours, jumps: ten, verdicts, examples, excuses: { 'too-early': 3 } });
   expect(excused).toContain('jumps first case why 3 6 it happened before ours had its turn');

@@ -68,7 +68,7 @@ export function soakText(state: SoakState, summary: SoakSummary, style: Style): 
   if (summary.smallest) parts.push(smallestText(summary.smallest, style));
   const [number, why] = exampleOf(state) ?? [];
   if (number !== undefined) {
-    const head = `Cases are counted from 0, and one may be several jumps. Case ${number}, ${why}, and what did it:`;
+    const head = `Cases are counted from 0, and one may be several jumps. Case ${number} is ${why}; this command plays it again, and says who did what:`;
     parts.push(`${say(head)}\n${style.dim(`Again: ${summary.again(number)}`)}`);
   }
   return `${parts.join('\n\n')}\n`;

@@ -73,6 +73,11 @@ export function paragraph(text: string, indent: number, style: Style): string {
   return lines.map((content) => margin + content).join('\n');
 }
 
+/** A line with styles of its own, wrapped to the terminal; what is not known to be printable has been made so. */
+export function styledLine(text: string, style: Style): string {
+  return wrap(text, Math.min(style.width, PARAGRAPH_MAX)).join('\n');
+}
+
 function wrap(text: string, width: number): string[] {
   return cellWidth(text) <= width ? [text] : wrapAnsi(text, width, { hard: true }).split('\n');
 }

@@ -48,6 +48,11 @@ export interface Faults {
   readonly allOnesAfterReads?: number;
   /** Falls off the bus at the first configuration write. */
   readonly vanishOnWrite?: boolean;
+  /**
+   * From the jump on it does nothing and answers no configuration access, with its link up: who asks it waits for the
+   * completion timeout.
+   */
+  readonly hangsAtJump?: boolean;
   /** One of its requests is never answered. */
   readonly pendingForever?: boolean;
   /** Its requests are answered this much later than those of others. In ticks. */

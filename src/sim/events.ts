@@ -1,4 +1,5 @@
 import type { Slot } from '../pci/slot.js';
+import type { HangCause } from './hang.js';
 import type { Owner } from './memory/memory.js';
 
 /** Who wrote to configuration space. */
@@ -142,11 +143,7 @@ export type SimEvent =
       readonly kind: 'error';
       readonly slot: Slot;
       readonly cause: Slot;
-      readonly what:
-        | 'unsupported-request'
-        | 'completer-abort'
-        | 'unexpected-completion'
-        | 'completion-timeout';
+      readonly what: 'unsupported-request' | 'poisoned' | 'unexpected-completion' | 'completion-timeout';
       readonly reaction: 'nothing' | 'logged' | 'nmi' | 'hang';
     })
   | InterruptEvent
@@ -165,7 +162,12 @@ export type SimEvent =
   /** What becomes of the dump; `target` is the function that it is saved to, if that is known. */
   | (At & { readonly kind: 'dump'; readonly target: Slot | null; readonly text: string })
   /** The processor stopped. */
-  | (At & { readonly kind: 'hung'; readonly on: string; readonly slots: readonly string[] })
+  | (At & {
+      readonly kind: 'hung';
+      readonly on: string;
+      readonly slots: readonly string[];
+      readonly cause: HangCause;
+    })
   | (At & { readonly kind: 'stage'; readonly text: string });
 
 export type Observer = (event: SimEvent) => void;

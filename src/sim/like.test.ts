@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { readDump } from '../host/dump.js';
 import { type Machine, scan } from '../host/scan.js';
-import type { FunctionDescription } from './description.js';
+import { type FunctionDescription, PORT_DRIVER } from './description.js';
 import { machineLike } from './like.js';
 import { SimMachine } from './machine.js';
 
@@ -15,6 +15,14 @@ const scanned = (functions: readonly FunctionDescription[]): Promise<Machine> =>
   scan(new SimMachine({ name: 'test', captureDrivers: [], functions }, { seed: 1 }).host);
 
 describe('a machine like one that was scanned', () => {
+  it('has no more functions than a scenario may', async () => {
+    const machine = await scanned([of('00:01.0', 0x020000)]);
+    const [node] = machine.topology.nodes.values();
+    const nodes = new Map(Array.from({ length: 16_385 }, (_, i) => [`${i}`, node]));
+    const large = { ...machine, topology: { ...machine.topology, nodes } } as unknown as Machine;
+    expect(() => machineLike(large)).toThrow(/16385 functions are more than the 16384 that can be played$/);
+  });
+
   it('has chipset functions that stand still, and says so', async () => {
     const still = [0x080020, 0x080100, 0x088000, 0x0c0500, 0x0c8000, 0x118000];
     const functions = [...still, 0x080501, 0x040300].map((code, i) => of(`00:0${i}.0`, code));
@@ -40,6 +48,16 @@ describe('a machine like one that was scanned', () => {
     ]);
     expect(machineLike(machine).notes).toEqual([]);
     expect(machineLike(machine).description.captureDrivers).toEqual([]);
+  });
+
+  it('has today\u2019s driver at every Express port, which does not disable the port at shutdown', async () => {
+    const bridge = { busMaster: true, vendor: 0x8086, device: 0x2940 } as const;
+    const machine = await scanned([
+      of('00:01.0', 0x060400, { ...bridge, express: 'root-port', secondary: 1 }),
+      of('00:02.0', 0x060400, { ...bridge, secondary: 2 }),
+    ]);
+    const { functions } = machineLike(machine).description;
+    expect(functions.map(({ driver }) => driver)).toEqual([{ name: PORT_DRIVER, shutdown: true }, undefined]);
   });
 
   it('says which driver it has no use for', async () => {

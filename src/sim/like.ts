@@ -8,6 +8,7 @@ import { isVirtual } from '../quiesce/decide.js';
 import type { FunctionDescription, MachineDescription, Workload } from './description.js';
 import { PORT_DRIVER } from './description.js';
 import type { PlatformName } from './platform.js';
+import { FUNCTIONS_MAX } from './scenario/machine-schema.js';
 
 export interface LikeOptions {
   /** Default `x86-server`. */
@@ -34,12 +35,17 @@ const CLASS_DRIVERS: ReadonlyMap<number, string> = new Map([
 /**
  * A simulated machine with the functions of one that was scanned: those whose bus mastering is on are set to work as
  * their class suggests, the others do nothing. What registers cannot tell, how a driver behaves above all, is
- * assumed to be sound. Throws `bad-input` for a machine of which no function could be read.
+ * assumed to be sound. Throws `bad-input` for a machine of which no function could be read, or with
+ * more than 16,384.
  */
 export function machineLike(machine: Machine, options: LikeOptions = {}): LikeMachine {
   const nodes = [...machine.topology.nodes.values()];
   if (!nodes.some((node) => node.function.presence === 'present')) {
     const message = `${machine.host}: none of its ${nodes.length} functions could be read, so there is nothing to play`;
+    throw new ShootdownError('bad-input', message);
+  }
+  if (nodes.length > FUNCTIONS_MAX) {
+    const message = `${machine.host}: ${nodes.length} functions are more than the ${FUNCTIONS_MAX} that can be played`;
     throw new ShootdownError('bad-input', message);
   }
   const notes: string[] = [];
@@ -168,8 +174,8 @@ const isMaster = (fn: PciFunction): boolean => (fn.command & regs.PCI_COMMAND_MA
 
 function bridgeWork(fn: PciFunction): Partial<FunctionDescription> {
   const master = isMaster(fn);
-  // Linux has a driver for every Express port, and none for conventional bridges.
-  if (master && seen(fn.express)) return { driver: { name: PORT_DRIVER, shutdown: 'disables' } };
+  // Linux has a driver for every Express port, and none for conventional bridges. Today's does not disable its port.
+  if (master && seen(fn.express)) return { driver: { name: PORT_DRIVER, shutdown: true } };
   return { busMaster: master };
 }
 

@@ -1,7 +1,7 @@
 import type { Clock } from '../host/clock.js';
 import type { Host } from '../host/port.js';
 import type { Slot } from '../pci/slot.js';
-import { Bus } from './bus/bus.js';
+import { Bus, COMPLETION_TIMEOUT_TICKS } from './bus/bus.js';
 import { Errors } from './bus/errors.js';
 import { Iommu } from './bus/iommu.js';
 import type { Era, Faults, MachineDescription } from './description.js';
@@ -143,11 +143,13 @@ export class SimMachine {
 
   /** A configuration read: its completion pushes the function's posted writes before it. */
   configRead(fn: SimFunction, offset: number, width: number): number {
+    this.#awaitCompletion(fn);
     this.bus.flush(fn);
     return fn.read(offset, width);
   }
 
   configWrite(fn: SimFunction, offset: number, width: number, value: number, by: Writer): void {
+    this.#awaitCompletion(fn);
     const before = fn.space.read(offset, width);
     fn.write(offset, width, value);
     const after = fn.space.read(offset, width);
@@ -212,6 +214,11 @@ export class SimMachine {
     this.kernel = bootOldKernel(this);
     this.run(WARM_UP_TICKS);
     armFaults(this.functions, this.#faults);
+  }
+
+  /** PCIe 2.8: a configuration access is not posted, and its root port gives up one that is not answered. */
+  #awaitCompletion(fn: SimFunction): void {
+    if (!fn.alive && fn.silent && !this.#beforehand) this.run(COMPLETION_TIMEOUT_TICKS);
   }
 
   async #sleep(ms: number): Promise<void> {

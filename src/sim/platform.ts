@@ -27,14 +27,15 @@ export interface IommuRules {
   readonly domains: 'identity' | 'translated';
   /**
    * What a next kernel does with the tables that it finds: a fresh set at once, the old ones until a driver takes its
-   * function over, or the old ones for good.
+   * function over (a capture kernel only: Linux turns translation off in any other, and sets up its own), or the old
+   * ones for good.
    */
   readonly nextKernel: 'resets' | 'copies' | 'takes-over';
   /**
    * What comes of a read that is not in the tables, beyond being dropped and reported: nothing, as if it had not been
-   * asked; an answer that says it was aborted; or no answer, which its function reports once it has waited in vain.
+   * asked; an answer that says its data is poisoned; or no answer, which its function reports once it has waited in vain.
    */
-  readonly aborts: 'dropped' | 'completer-abort' | 'completion-timeout';
+  readonly aborts: 'dropped' | 'poisoned' | 'completion-timeout';
 }
 
 const X86_SERVER: PlatformRules = {

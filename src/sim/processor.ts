@@ -34,7 +34,7 @@ export class Processor {
     if (this.#stuck) return;
     this.#stuck = { on, slots, cause };
     this.#machine.schedule.stop();
-    this.#machine.emit({ kind: 'hung', tick: this.#machine.now, on, slots });
+    this.#machine.emit({ kind: 'hung', tick: this.#machine.now, on, slots, cause });
   }
 
   /** Throws `Hang` if it is stuck. */

@@ -15,6 +15,7 @@ import { EXIT, type ExitStatus } from '../exit.js';
 import type { Io } from '../io.js';
 import { machineInFile } from '../machine-file.js';
 import { choice, jsonText, readPolicy } from '../options.js';
+import { turn, unlessStopped } from '../sim-options.js';
 import { interpretedStub } from '../sim-stub.js';
 
 export interface LikeCommandOptions {
@@ -46,6 +47,7 @@ export function withLike(command: Command): Command {
 /** Plays a crash of a machine like this one, without and with ours. */
 export async function runLike(path: string, options: LikeCommandOptions, io: Io): Promise<ExitStatus> {
   const { platform, captureDrivers, seed, json } = options;
+  const { signal } = io;
   const policy = readPolicy(options.policyFile);
   const machine = await machineInFile(path, io);
   const like = machineLike(machine, {
@@ -54,10 +56,20 @@ export async function runLike(path: string, options: LikeCommandOptions, io: Io)
   });
   const stub = interpretedStub();
   const play = (name: PolicyName) =>
-    playJump(new SimMachine(like.description, { seed }), name, { path: 'crash', policy, stub });
-  const without = await play('none');
-  const with_ = await play('ours');
-  const seen = await scan(new SimMachine(like.description, { seed }).host);
+    playJump(new SimMachine(like.description, { seed, signal }), name, { path: 'crash', policy, stub });
+  const played = await unlessStopped(signal, async () => {
+    await turn();
+    signal.throwIfAborted();
+    const without = await play('none');
+    await turn();
+    const with_ = await play('ours');
+    return { without, with_, seen: await scan(new SimMachine(like.description, { seed, signal }).host) };
+  });
+  if (played === null) {
+    io.err('shootdown: stopped before the crash was played without and with ours\n');
+    return EXIT.failed;
+  }
+  const { without, with_, seen } = played;
   const told: LikeStory = {
     ...{ machine, like, seed, without, with_ },
     stays: staying(with_, busySlots(like.description), decider(policy, seen, 'between')),

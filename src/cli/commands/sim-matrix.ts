@@ -33,7 +33,7 @@ export function simMatrixCommand(sim: Command, run: Run): void {
 }
 
 async function runMatrix(options: MatrixOptions, io: Io): Promise<ExitStatus> {
-  const scenarios = options.scenario ? openScenarios(options.scenario) : shippedScenarios();
+  const scenarios = options.scenario ? await openScenarios(options.scenario, io.signal) : shippedScenarios();
   const policies = POLICY_NAMES.filter((name) => options.policy?.includes(name) ?? true);
   const cells = scenarios.length * policies.length;
   const progress = io.progress('jumps');

@@ -10,7 +10,7 @@ import { milliseconds, recordText, timelineText, whatBroke } from '../../report/
 import { scenarioStory, verdictRemark } from '../../report/jump-words.js';
 import type { simRunSchema } from '../../report/schema/sim.js';
 import { shellWord } from '../../report/shell-word.js';
-import { coloredVerdict, paragraph, type Style, table } from '../../report/table.js';
+import { coloredVerdict, paragraph, type Style, styledLine, table } from '../../report/table.js';
 import { judgeOurs } from '../../sim/checkers/violations.js';
 import type { SimEvent } from '../../sim/events.js';
 import { SimMachine } from '../../sim/machine.js';
@@ -23,7 +23,7 @@ import { EXIT, type ExitStatus } from '../exit.js';
 import type { Io, Run } from '../io.js';
 import { choice, jsonText } from '../options.js';
 import { openScenario, shippedScenarios } from '../scenario-files.js';
-import { policyOption, seedOption, turn } from '../sim-options.js';
+import { policyOption, seedOption, turn, unlessStopped } from '../sim-options.js';
 import { interpretedStub } from '../sim-stub.js';
 import { type LikeCommandOptions, runLike, withLike } from './sim-like.js';
 
@@ -48,8 +48,9 @@ export function simRunCommand(sim: Command, run: Run): void {
   command.addHelpText(
     'after',
     `
-Exit status: 0 if all is as the scenario expects it, which under none is harm, or, where it expects nothing and with
---like, if it is clean; 2 if not, or if what ours says of itself is not so; 1 failed; 64 usage.`,
+Exit status: 0 if all is as the scenario expects it, which under none is harm, or, where it expects nothing, if it is
+clean, and with --like if the jump with ours is; 2 if not, or if what ours says of itself is not so; 1 failed;
+64 usage.`,
   );
   withLike(command).action((scenario: string | undefined, options: RunCommandOptions) =>
     run((io) => runCommand(scenario, options, io)),
@@ -59,22 +60,25 @@ Exit status: 0 if all is as the scenario expects it, which under none is harm, o
 async function runCommand(what: string | undefined, options: RunCommandOptions, io: Io): Promise<ExitStatus> {
   checkOptions(what, options);
   if (options.like !== undefined) return runLike(options.like, options, io);
-  const scenarios = what === 'all' ? shippedScenarios() : [openScenario(what ?? '')];
+  const scenarios = what === 'all' ? shippedScenarios() : [await openScenario(what ?? '', io.signal)];
   const stub = interpretedStub();
   const runs: JudgedRun[] = [];
   const traces: (readonly SimEvent[])[] = [];
   for (const scenario of scenarios) {
-    await turn();
-    if (io.signal.aborted) {
+    const events: SimEvent[] = [];
+    const run = await unlessStopped(io.signal, async () => {
+      await turn();
+      io.signal.throwIfAborted();
+      return runScenario(scenario, options.policy ?? 'none', {
+        ...{ seed: options.seed, stub, signal: io.signal },
+        ...(options.path === undefined ? {} : { path: options.path }),
+        ...(options.trace ? { observer: (event: SimEvent) => events.push(event) } : {}),
+      });
+    });
+    if (run === null) {
       io.err(`shootdown: stopped after ${runs.length} of ${scenarios.length} scenarios\n`);
       return EXIT.failed;
     }
-    const events: SimEvent[] = [];
-    const run = await runScenario(scenario, options.policy ?? 'none', {
-      ...{ seed: options.seed, stub },
-      ...(options.path === undefined ? {} : { path: options.path }),
-      ...(options.trace ? { observer: (event: SimEvent) => events.push(event) } : {}),
-    });
     const played = judged(run);
     runs.push(played);
     traces.push(events);
@@ -143,7 +147,7 @@ function verdictText({ result, expected, unmet, heldAgainstOurs, gaps }: JudgedR
 }
 
 function lineOf(played: JudgedRun, style: Style): string {
-  return `${played.scenario.name}, ${played.policy}: ${verdictText(played, style)}\n`;
+  return `${styledLine(`${played.scenario.name}, ${played.policy}: ${verdictText(played, style)}`, style)}\n`;
 }
 
 function runText(
@@ -158,8 +162,9 @@ function runText(
   const { style } = io;
   const say = (text: string) => paragraph(text, 0, style);
   const hazards = scenario.hazards.length > 0 ? ` (${scenario.hazards.join(', ')})` : '';
+  const head = `${style.bold(scenario.name)}${hazards}, ${result.path} path, policy ${policy}`;
   const parts = [
-    `${style.bold(scenario.name)}${hazards}, ${result.path} path, policy ${policy}: ${verdictText(played, style)}`,
+    styledLine(`${head}: ${verdictText(played, style)}`, style),
     say(scenarioStory(scenario, result)),
     say(`Policy ${policy}: ${jumpPolicy(policy).title}.`),
     say(whatBroke(result)),

@@ -11,6 +11,7 @@ import type { Io, Run } from '../io.js';
 import { choice, jsonText, wholeNumber } from '../options.js';
 import { SEED_MAX, seedOption, turn } from '../sim-options.js';
 import { interpretedStub } from '../sim-stub.js';
+import { soakProgress } from '../soak-progress.js';
 import { type CaseToReplay, replay, replayCommand } from '../soak-replay.js';
 import { smallestOf } from '../soak-smallest.js';
 import { openState, saveState } from '../soak-state.js';
@@ -26,7 +27,6 @@ interface SoakOptions extends SoakSettings {
 const FUNCTIONS_MAX = 4096;
 const CASES_MAX = 1e9;
 const SAVE_EVERY_MS = 5000;
-const SAY_EVERY_MS = 500;
 
 export function simSoakCommand(sim: Command, run: Run): void {
   const command = sim
@@ -64,7 +64,10 @@ function fileName(text: string): string {
 }
 
 function caseToReplay(text: string): CaseToReplay {
-  const [number = '', seed] = text.split(':', 2).reverse();
+  const parts = text.split(':');
+  if (parts.length > 2 || parts.includes(''))
+    throw new InvalidArgumentError('it must be NUMBER or SEED:NUMBER, in whole numbers.');
+  const [number = '', seed] = parts.reverse();
   return {
     seed: seed === undefined ? null : wholeNumber(0, SEED_MAX)(seed),
     number: wholeNumber(0, CASES_MAX)(number),
@@ -78,7 +81,8 @@ async function runSoak(options: SoakOptions, io: Io): Promise<ExitStatus> {
   const again = (number: number) => replayCommand(options, number);
   const start = systemClock.now();
   const until = options.minutes === undefined ? Number.POSITIVE_INFINITY : start + options.minutes * 60_000;
-  let [saved, said] = [start, start];
+  const say = soakProgress(io, systemClock);
+  let saved = start;
   /** Why the state could not be written the last time. */
   let unsaved: ShootdownError | null = null;
   const save = () => {
@@ -99,11 +103,8 @@ async function runSoak(options: SoakOptions, io: Io): Promise<ExitStatus> {
     for await (const next of soak(state, interpretedStub(), io.signal)) {
       state = next.state;
       if (next.violation) io.err(`${violationText(next.violation, again(next.violation.number))}\n`);
+      say(`${state.jumps.all}/${options.jumps} jumps, ${state.violations.count} violations`);
       const now = systemClock.now();
-      if (now - said >= SAY_EVERY_MS) {
-        said = now;
-        io.status(`${state.jumps.all}/${options.jumps} jumps, ${state.violations.count} violations`);
-      }
       if (now - saved >= SAVE_EVERY_MS) {
         saved = now;
         save();

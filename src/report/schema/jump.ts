@@ -22,6 +22,15 @@ export const ownerSchema = v.picklist([
 ]);
 
 const path = v.picklist(['normal', 'crash']);
+/** What kind of thing stopped the processor. @internal */
+export const HANG_CAUSES = [
+  'error',
+  'access-refused',
+  'awaits-dma',
+  'firmware-awaits-dma',
+  'storm',
+  'timer',
+] as const;
 const region = v.picklist(['image', 'initramfs', 'kernel-memory', 'dump']);
 const refused = v.strictObject({ slot, by: slot, count });
 const page = v.strictObject({
@@ -43,15 +52,7 @@ export const jumpEntries = {
       v.strictObject({
         on: v.string(),
         slots: v.array(v.string()),
-        cause: v.picklist([
-          'error',
-          'access-refused',
-          'awaits-dma',
-          'firmware-awaits-dma',
-          'storm',
-          'timer',
-          'not-as-loaded',
-        ]),
+        cause: v.picklist([...HANG_CAUSES, 'not-as-loaded']),
       }),
     ),
     v.description('what stopped the processor; null if it ran to its end'),

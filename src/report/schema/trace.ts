@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import { count, hexadecimal, slot } from '../../quiesce/schema-parts.js';
-import { milliseconds, ownerSchema } from './jump.js';
+import { HANG_CAUSES, milliseconds, ownerSchema } from './jump.js';
 
 const line = count;
 const slots = v.array(slot);
@@ -39,12 +39,7 @@ export const traceEventSchema = v.variant('kind', [
   event('error', {
     slot,
     cause: slot,
-    what: v.picklist([
-      'unsupported-request',
-      'completer-abort',
-      'unexpected-completion',
-      'completion-timeout',
-    ]),
+    what: v.picklist(['unsupported-request', 'poisoned', 'unexpected-completion', 'completion-timeout']),
     reaction: v.picklist(['nothing', 'logged', 'nmi', 'hang']),
   }),
   event('intx', { slot, line, asserted: v.boolean() }),
@@ -71,6 +66,6 @@ export const traceEventSchema = v.variant('kind', [
   }),
   event('served', { slot }),
   event('dump', { target: v.nullable(slot), text: v.string() }),
-  event('hung', { on: v.string(), slots: v.array(v.string()) }),
+  event('hung', { on: v.string(), slots: v.array(v.string()), cause: v.picklist(HANG_CAUSES) }),
   event('stage', { text: v.string() }),
 ]);

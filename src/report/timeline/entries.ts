@@ -26,16 +26,17 @@ const KINDS: readonly (readonly [RegExp, MarkKind])[] = [
   [/^stuck on /, 'hang'],
   [/, which breaks /, 'hit'],
   [/^goes on writing: /, 'stray'],
+  [/^its DMA is wanted, and goes on: /, 'work'],
   [/ is refused: /, 'refused'],
   [/^the IOMMU stops /, 'stopped'],
   [/^nobody cared: /, 'storm'],
-  [/ cannot be bound: |^no dump: |^its DMA was wanted and is lost/, 'lost'],
-  [/ is bound$/, 'driver'],
+  [/ cannot be bound: | hangs: |^no dump: |^its DMA was wanted and is lost/, 'lost'],
+  [/ is bound$| waits .* for a hot-plug command/, 'driver'],
   [/\bdump is saved\b/, 'dump'],
   [/ turns .*\bbus mastering off\b/, 'gate'],
   [/ turns .*\bbus mastering on\b/, 'open'],
   [/ turns (?:INTx|MSI|virtual)/, 'config'],
-  [/^(?:Unsupported Request|Completer Abort|Completion Timeout|Unexpected Completion)\b/, 'error'],
+  [/^(?:Unsupported Request|Poisoned TLP|Completion Timeout|Unexpected Completion)\b/, 'error'],
   [/\binterrupt|\bline \d|Remote IRR|^disable_irq|^end for line/, 'interrupt'],
 ];
 
@@ -48,17 +49,16 @@ export function kindOf(told: Told): StoryEntry['kind'] {
   return KINDS.find(([about]) => about.test(told.text))?.[1] ?? 'note';
 }
 
-/** The stages that took any time, one after the other. */
+/** The stages that took any time, one after the other; the last where it stopped before any did. */
 export function stagesOf({ timeline, jumpMs, endMs }: RecordedJump): StoryStage[] {
   const begun = timeline.flatMap((told) => {
     const name = stageName(told);
     return name === undefined ? [] : [{ startMs: told.ms - jumpMs, name, text: told.text }];
   });
   const end = endMs - jumpMs;
-  return begun
-    .map((stage, i) => ({ ...stage, endMs: Math.min(end, begun[i + 1]?.startMs ?? end) }))
-    .filter(({ startMs, endMs }) => endMs > startMs)
-    .slice(0, STAGES_MAX);
+  const stages = begun.map((stage, i) => ({ ...stage, endMs: Math.min(end, begun[i + 1]?.startMs ?? end) }));
+  const long = stages.filter(({ startMs, endMs }) => endMs > startMs);
+  return (long.length > 0 ? long : stages.slice(-1)).slice(0, STAGES_MAX);
 }
 
 /** A jump has fourteen at most, and each of them once. */
@@ -102,7 +102,7 @@ function lostLines({ wantedLost, endMs }: RecordedJump): Told[] {
 
 function named(slots: readonly string[]): string {
   const some = slots.slice(0, SLOTS_NAMED).map(shortSlot).join(' ');
-  return slots.length > SLOTS_NAMED ? `${some} + ${slots.length - SLOTS_NAMED}` : some;
+  return slots.length > SLOTS_NAMED ? `${some} and ${slots.length - SLOTS_NAMED} more` : some;
 }
 
 /** The beginning and the end; a line in between says how many are left out. */

@@ -55,7 +55,7 @@ export const RECORDED_JUMP = v.object({
   path: v.picklist(['normal', 'crash']),
   verdict: text,
   verdicts: v.array(text),
-  stuckOn: v.nullable(v.object({ on: text })),
+  stuckOn: v.nullable(v.object({ on: text, slots: v.optional(v.array(text), []) })),
   jumpMs: milliseconds,
   endMs: milliseconds,
   writers: v.array(v.object({ slot, writes: count, hit: v.array(text) })),

@@ -70,8 +70,8 @@ export class Bus {
     if (refusedBy !== null || faulted) {
       const by = refusedBy?.slot ?? null;
       this.#machine.emit({ kind: 'read-refused', tick: now, slot: fn.slot, refusedBy: by, faulted });
-      if (faulted && this.#machine.rules.iommu?.aborts === 'completer-abort') {
-        errors.report(fn, fn, 'completer-abort');
+      if (faulted && this.#machine.rules.iommu?.aborts === 'poisoned') {
+        errors.report(fn, fn, 'poisoned');
       }
       if (refusedBy && refusedBy !== fn) this.#refuse(refusedBy, fn, true);
       if (!faulted || this.#machine.rules.iommu?.aborts !== 'completion-timeout') return false;

@@ -5,7 +5,7 @@ type ErrorEvent = Extract<SimEvent, { kind: 'error' }>;
 /** As PCIe calls them. */
 const NAMES: Readonly<Record<ErrorEvent['what'], string>> = {
   'unsupported-request': 'Unsupported Request',
-  'completer-abort': 'Completer Abort',
+  poisoned: 'Poisoned TLP',
   'completion-timeout': 'Completion Timeout',
   'unexpected-completion': 'Unexpected Completion',
 };

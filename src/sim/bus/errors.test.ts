@@ -17,6 +17,7 @@ import {
 import * as regs from '../../pci/regs.js';
 import type { Slot } from '../../pci/slot.js';
 import type { FunctionDescription } from '../description.js';
+import * as hw from '../functions/regs.js';
 import { Hang } from '../hang.js';
 import type { SimMachine } from '../machine.js';
 import type { PlatformRules } from '../platform.js';
@@ -151,14 +152,24 @@ describe('a refused request', () => {
     const up = functionAt(machine, UP);
     machine.configWrite(up, (up.layout.express ?? 0) + regs.PCI_EXP_DEVCTL, 2, 0x0002, 'host');
     const events = refused(machine, { gate: UP });
-    machine.errors.report(up, up, 'completer-abort');
+    machine.errors.report(up, up, 'poisoned');
+    expect(events).toMatchObject([{ reaction: 'nothing' }, { reaction: 'logged' }]);
+  });
+
+  it('is a message with SERR# Enable in Command as well, whatever Device Control says', () => {
+    const machine = platform('logged');
+    const up = functionAt(machine, UP);
+    machine.configWrite(up, (up.layout.express ?? 0) + regs.PCI_EXP_DEVCTL, 2, 0, 'host');
+    const events = refused(machine, { gate: UP });
+    machine.configWrite(up, regs.PCI_COMMAND, 2, up.command | hw.PCI_COMMAND_SERR, 'host');
+    machine.bus.write(functionAt(machine, BELOW), freePages(machine, 1)[0] ?? 0, 64);
     expect(events).toMatchObject([{ reaction: 'nothing' }, { reaction: 'logged' }]);
   });
 
   it('is no message on a conventional bus unless somebody says so, nor where there is no root port', () => {
     const machine = platform('nmi');
     expect(refused(machine, { from: OLD, gate: PCI_BRIDGE })).toMatchObject([{ reaction: 'nothing' }]);
-    machine.errors.report(functionAt(machine, ALONE), functionAt(machine, ALONE), 'completer-abort');
+    machine.errors.report(functionAt(machine, ALONE), functionAt(machine, ALONE), 'poisoned');
     machine.run(10);
     // The endpoint becomes a bridge to a conventional bus, with a conventional one below it.
     for (const [errorReporting, reaction] of [

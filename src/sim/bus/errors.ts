@@ -14,7 +14,7 @@ type Reaction = ErrorEvent['reaction'];
 
 /** Bits of AER's Uncorrectable Error Status, PCIe 7.8.4.2. */
 const AER_BIT: Readonly<Record<ErrorKind, number>> = {
-  'completer-abort': hw.PCI_ERR_UNC_COMP_ABORT,
+  poisoned: hw.PCI_ERR_UNC_POISON_TLP,
   'completion-timeout': hw.PCI_ERR_UNC_COMP_TIME,
   'unexpected-completion': hw.PCI_ERR_UNC_UNX_COMP,
   'unsupported-request': hw.PCI_ERR_UNC_UNSUP,
@@ -68,18 +68,19 @@ function record(fn: SimFunction, what: ErrorKind): void {
 }
 
 /**
- * PCIe 6.2.5: a message goes out unless AER masks the error or Device Control keeps it back. A bridge to a
+ * PCIe 6.2.5: a message goes out unless AER masks the error, where Device Control or SERR# Enable lets it. A bridge to a
  * conventional bus lets a request end in Master-Abort there, and is silent unless it was described otherwise; without
  * PCI Express it needs SERR# Enable for that.
  */
 function reports(fn: SimFunction, what: ErrorKind): boolean {
   const { express, aer } = fn.layout;
   if (fn.toConventional && fn.description.errorReporting !== true) return false;
-  if (express === undefined) return (fn.command & hw.PCI_COMMAND_SERR) !== 0;
+  const serr = (fn.command & hw.PCI_COMMAND_SERR) !== 0;
+  if (express === undefined) return serr;
   if (aer !== undefined) {
     const mask = fn.space.read(aer + regs.PCI_ERR_UNCOR_MASK, 4);
     if ((mask & AER_BIT[what]) !== 0) return false;
   }
   const needed = hw.PCI_EXP_DEVCTL_NFERE | (what === 'unsupported-request' ? hw.PCI_EXP_DEVCTL_URRE : 0);
-  return (fn.space.read(express + regs.PCI_EXP_DEVCTL, 2) & needed) === needed;
+  return serr || (fn.space.read(express + regs.PCI_EXP_DEVCTL, 2) & needed) === needed;
 }

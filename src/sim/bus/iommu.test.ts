@@ -68,16 +68,25 @@ describe('an IOMMU that translates', () => {
     expect(events).toMatchObject([{ faulted: true }]);
   });
 
-  it('answers reads with Completer Abort where the platform does, an error that the function reports', () => {
-    for (const aborts of ['dropped', 'completer-abort'] as const) {
+  it('does not translate messages, which are no requests to memory', () => {
+    const machine = machineWith();
+    const events = eventsOf(machine, 'message');
+    machine.bus.message(functionAt(machine, BELOW), 1);
+    machine.run(5);
+    const seen = events.map(({ refusedBy }) => refusedBy);
+    expect([seen, machine.bus.landed, machine.bus.refused]).toEqual([[null], 1, 0]);
+  });
+
+  it('answers reads with poisoned data where the platform does, an error that the function reports', () => {
+    for (const aborts of ['dropped', 'poisoned'] as const) {
       const machine = machineWith({ aborts });
       const fn = functionAt(machine, BELOW);
       const events = eventsOf(machine, 'error');
       machine.bus.read(fn, addressOf(FREE));
-      const expected = aborts === 'dropped' ? [] : [{ slot: BELOW, cause: BELOW, what: 'completer-abort' }];
+      const expected = aborts === 'dropped' ? [] : [{ slot: BELOW, cause: BELOW, what: 'poisoned' }];
       expect(events).toMatchObject(expected);
       const status = fn.space.read((fn.layout.aer ?? 0) + regs.PCI_ERR_UNCOR_STATUS, 4);
-      expect(status).toBe(aborts === 'dropped' ? 0 : 0x8000);
+      expect(status).toBe(aborts === 'dropped' ? 0 : 0x1000);
     }
   });
 
@@ -160,12 +169,24 @@ describe('a next kernel', () => {
       const fn = functionAt(machine, BELOW);
       iommu.attach(fn);
       iommu.map(fn, [FREE]);
-      iommu.nextKernel();
+      iommu.nextKernel('crash');
       expect([nextKernel, iommu.allows(fn, FREE)]).toEqual([nextKernel, nextKernel !== 'resets']);
       iommu.attach(fn);
       iommu.map(fn, [FREE + 1]);
       expect([nextKernel, iommu.allows(fn, FREE)]).toEqual([nextKernel, nextKernel === 'takes-over']);
       expect(iommu.allows(fn, FREE + 1)).toBe(true);
+    }
+  });
+
+  it('copies them for a dump only: one on the normal path resets them', () => {
+    for (const nextKernel of ['copies', 'takes-over'] as const) {
+      const machine = machineWith({ nextKernel });
+      const iommu = need(machine);
+      const fn = functionAt(machine, BELOW);
+      iommu.attach(fn);
+      iommu.map(fn, [FREE]);
+      iommu.nextKernel('normal');
+      expect([nextKernel, iommu.allows(fn, FREE)]).toEqual([nextKernel, nextKernel === 'takes-over']);
     }
   });
 
@@ -176,7 +197,7 @@ describe('a next kernel', () => {
       const fn = functionAt(machine, ALONE);
       iommu.preserve(fn, [FREE]);
       iommu.preserve(fn, [FREE + 1]);
-      iommu.nextKernel();
+      iommu.nextKernel('crash');
       iommu.attach(fn);
       iommu.detach(fn);
       expect([FREE, FREE + 1, FREE + 2].map((page) => iommu.allows(fn, page))).toEqual([true, true, false]);
@@ -192,7 +213,7 @@ describe('a next kernel', () => {
       iommu.preserve(old, [FREE]);
       expect([nextKernel, ...identity()]).toEqual([nextKernel, 'identity', true, true]);
       iommu.attach(oldToo);
-      iommu.nextKernel();
+      iommu.nextKernel('crash');
       expect([nextKernel, ...identity()]).toEqual([nextKernel, 'identity', true, true]);
     }
   });
@@ -216,7 +237,7 @@ describe('a next kernel', () => {
     iommu.attach(old);
     iommu.attach(oldToo);
     iommu.map(old, [FREE]);
-    iommu.nextKernel();
+    iommu.nextKernel('crash');
     iommu.attach(old);
     expect(iommu.allows(oldToo, FREE)).toBe(true);
     iommu.detach(old);

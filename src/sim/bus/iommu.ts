@@ -1,3 +1,4 @@
+import type { JumpPath } from '../../quiesce/findings.js';
 import type { SimFunction } from '../functions/function.js';
 import type { IommuRules } from '../platform.js';
 
@@ -76,9 +77,10 @@ export class Iommu {
     this.#forget(groupOf(fn), domain);
   }
 
-  /** A next kernel finds these tables, and does with them what kernels of its kind do. */
-  nextKernel(): void {
-    if (this.#rules.nextKernel === 'resets') this.reset();
+  /** A next kernel finds these tables, and does with them what kernels of its kind do. Only one for dumps copies them. */
+  nextKernel(path: JumpPath): void {
+    const { nextKernel } = this.#rules;
+    if (nextKernel === 'resets' || (nextKernel === 'copies' && path === 'normal')) this.reset();
     else this.copy();
   }
 

@@ -94,10 +94,28 @@ describe('what is held against ours', () => {
     expect(judged({ result, claims: [gated] }).violations).toHaveLength(1);
   });
 
+  it('not one that comes behind a function that hangs, where the record says that its time was over', () => {
+    const judgedBehind = (hung: string, end: string) => {
+      const records = [{ place: 'between' as const, end, functions: [], tick: OVER }];
+      return judged({
+        ...write(160),
+        more: { records, faults: new Map([[hung as Slot, { hangsAtJump: true }]]) },
+      });
+    };
+    expect(judgedBehind('0000:00:1f.0', 'time')).toMatchObject({
+      violations: [],
+      excuses: new Set(['time-over']),
+    });
+    expect(judgedBehind('0000:00:1f.0', 'complete').violations).toHaveLength(1);
+    expect(judgedBehind('0000:02:00.0', 'time').violations).toHaveLength(1);
+  });
+
   it('not what came before the walk was over', () => {
     expect(judged({ ...write(99), claims: [gated] })).toMatchObject({
       violations: [],
       excuses: new Set(['too-early']),
+      excused: ['0000:01:00.0 wrote, and hit image: too-early'],
+      harms: [{ verdict: 'corrupted' }],
     });
     const early = { ...write(160).result, reached: 'stub' } as const;
     expect(judged({ result: early, walked: false }).violations).toEqual([]);

@@ -1,8 +1,8 @@
-import { parseSlot, type Slot, slotParts } from '../../pci/slot.js';
+import { compareSlots, parseSlot, type Slot, slotParts } from '../../pci/slot.js';
 import type { FunctionResult } from '../../quiesce/journal.js';
 import type { Place } from '../../quiesce/policy.js';
 import type { Faults } from '../description.js';
-import type { JumpResult, LostDevice, Stage } from '../jump/result.js';
+import type { JumpResult, JumpVerdict, LostDevice, Stage } from '../jump/result.js';
 import type { PlaceRecord, PlayedJump } from '../policies/play.js';
 import { turnsTaken } from '../policies/record-gaps.js';
 
@@ -16,6 +16,8 @@ export const EXCUSES = {
   'given-back': 'somebody else gave the function BME or INTx back, and it was gated, not reset: it may go on',
   'no-intx-disable': 'the record says that INTx-disable did not stick: a PCI 2.2 function',
   unreachable: 'the function lies in a PCI segment that ports CF8 and CFC do not reach',
+  'time-over':
+    'the record says that the time to look for functions was over, which a function that hangs had used up before this one',
   platform: 'no function did it: an interrupt controller’s own writes, a timer, a processor',
   'ignores-bme': 'the function goes on with its own BME clear, which no register of it can stop',
   'falls-off': 'the function falls off the bus sooner or later: there is nothing that could be written to',
@@ -37,6 +39,24 @@ export interface Judgement {
   readonly excuses: ReadonlySet<Excuse>;
   /** What was excused, a line each. */
   readonly excused: readonly string[];
+  /** The same, for those who sort it. */
+  readonly harms: readonly ExcusedHarm[];
+}
+
+/** Harm that is not held against ours. */
+export interface ExcusedHarm {
+  /** With the function that did it, if one did. */
+  readonly what: string;
+  readonly excuse: Excuse;
+  /** What it is a part of; `null` for what changed no verdict. */
+  readonly verdict: JumpVerdict | null;
+}
+
+/** Something that a function did, in words after its slot. */
+interface Harm extends Pick<ExcusedHarm, 'what' | 'verdict'> {
+  /** The same of a function that nobody had touched yet. */
+  readonly early?: string;
+  readonly by?: 'line' | 'request';
 }
 
 /** What a record says of a function; `null` for nothing. */
@@ -66,7 +86,8 @@ class Judge {
   readonly #claims = new Map<Slot, Said[]>();
   readonly #violations: string[];
   readonly #excuses = new Set<Excuse>();
-  readonly #excused = new Set<string>();
+  /** By its line. */
+  readonly #excused = new Map<string, ExcusedHarm>();
 
   constructor(played: PlayedJump) {
     this.#played = played;
@@ -88,18 +109,25 @@ class Judge {
     const { storms, lost, faults, wantedLost, corrupted } = this.#result;
     for (const { line, slots, tick } of storms) {
       if (slots.length === 0) this.#violations.push(`line ${line} was given up, and nobody had asserted it`);
-      for (const slot of slots) this.#blame(slot, tick, `asserts line ${line}, which is given up`, 'line');
+      for (const slot of slots) {
+        const what = `asserts line ${line}, which is given up`;
+        this.#blame(slot, tick, { verdict: 'irq-storm', what, by: 'line' });
+      }
     }
     for (const one of lost) this.#lost(one);
     for (const { slot } of faults)
-      this.#blame(slot, this.#played.log.lastStopped(slot) ?? 0, 'still sends requests that the IOMMU stops');
+      this.#blame(slot, this.#played.log.lastStopped(slot) ?? 0, {
+        ...{ verdict: 'faulted', what: 'still sends requests that the IOMMU stops' },
+        early: 'sent requests that the IOMMU stopped',
+      });
     for (const { slot, by } of wantedLost) this.#wanted(slot, by);
     if (corrupted.some(({ writers }) => writers.includes('platform')))
-      this.#excuse('platform', 'the interrupt controller wrote');
+      this.#excuse('platform', 'the interrupt controller wrote', 'corrupted');
     return {
       violations: [...new Set(this.#violations)],
       excuses: this.#excuses,
-      excused: [...this.#excused],
+      excused: [...this.#excused.keys()],
+      harms: [...this.#excused.values()],
     };
   }
 
@@ -115,8 +143,14 @@ class Judge {
     const seen = new Set<Slot>();
     for (const { slot, tick, broke } of this.#result.writes) {
       if (seen.has(slot)) continue;
-      const how = broke === null ? 'still writes' : `still writes, and hits ${broke}`;
-      if (this.#blame(slot, tick, how)) seen.add(slot);
+      const harm: Harm =
+        broke === null
+          ? { verdict: null, what: 'still writes', early: 'wrote' }
+          : {
+              ...{ verdict: 'corrupted', what: `still writes, and hits ${broke}` },
+              early: `wrote, and hit ${broke}`,
+            };
+      if (this.#blame(slot, tick, harm)) seen.add(slot);
     }
   }
 
@@ -127,12 +161,12 @@ class Judge {
     const slots = stuckOn.slots.map((text) => parseSlot(text)).filter((slot) => slot !== undefined);
     const { log, bridges } = this.#played;
     const what = `has a part in a hang: ${stuckOn.on}`;
-    if (slots.length === 0) this.#excuse('platform', stuckOn.on);
+    if (slots.length === 0) this.#excuse('platform', stuckOn.on, 'hung');
     const ignores = slots.find((slot) => this.#faults(slot).ignoreBme);
 
     const gone = slots.find((slot) => this.#fallsOff(slot));
-    if (ignores) this.#excuse('ignores-bme', `${ignores} ${what}`);
-    if (gone) this.#excuse('falls-off', `${gone} ${what}`);
+    if (ignores) this.#excuse('ignores-bme', `${ignores} ${what}`, 'hung');
+    if (gone) this.#excuse('falls-off', `${gone} ${what}`, 'hung');
     const closedByOthers = slots.some((slot) => bridges.has(slot) && !log.gatedByUs(slot, endTick));
     // The processor's own access, refused by a bridge that somebody else closed, is nobody else's doing.
     const access = closedByOthers && stuckOn.cause === 'access-refused';
@@ -140,12 +174,12 @@ class Judge {
     for (const slot of ignores || gone ? [] : slots) {
       const ours = log.gatedByUs(slot, endTick);
       // A bridge refuses what whoever closed it wanted refused; what it refuses is another function's.
-      if (access || (bridges.has(slot) && !ours)) this.#excuse('kernel-did-it', `${slot} ${what}`);
+      if (access || (bridges.has(slot) && !ours)) this.#excuse('kernel-did-it', `${slot} ${what}`, 'hung');
       else if (starved && ours) this.#violations.push(`${slot} ${what}; a shootdown gated it`);
-      else if (!this.#atWork()) this.#blame(slot, endTick, what);
-      else if (closedByOthers) this.#excuse('kernel-did-it', `${slot} ${what}`);
+      else if (!this.#atWork()) this.#blame(slot, endTick, { verdict: 'hung', what });
+      else if (closedByOthers) this.#excuse('kernel-did-it', `${slot} ${what}`, 'hung');
       else if (!slots.some((one) => log.gatedByUs(one, endTick)))
-        this.#excuse('too-early', `${slot} ${what}`);
+        this.#excuse('too-early', `${slot} ${what}`, 'hung');
       else this.#violations.push(`${slot} ${what}, while ours was at work`);
     }
   }
@@ -176,13 +210,13 @@ class Judge {
       return this.#isSlow(slot) && cause === 'wedged' ? 'slow-disk' : null;
     };
     const found = excuse();
-    if (found) this.#excuse(found, what);
+    if (found) this.#excuse(found, what, 'device-lost');
     else this.#violations.push(`${what}; a shootdown had gated it or a bridge above`);
   }
 
   #wanted(slot: Slot, by: Slot): void {
     if (!this.#played.log.gatedByUs(by, this.#result.endTick))
-      this.#excuse('kernel-did-it', `${slot}: its DMA was wanted, and ${by} refuses it`);
+      this.#excuse('kernel-did-it', `${slot}: its DMA was wanted, and ${by} refuses it`, 'wanted-dma-lost');
     else this.#violations.push(`${slot}: its DMA was wanted, and a shootdown cleared BME of ${by}`);
   }
 
@@ -190,11 +224,11 @@ class Judge {
    * What each place says of a function has to hold from the end of its walk on: what a later place says takes nothing
    * back. True if it is settled once and for all.
    */
-  #blame(slot: Slot, tick: number, what: string, by: 'line' | 'request' = 'request'): boolean {
+  #blame(slot: Slot, tick: number, { what, early = what, verdict, by = 'request' }: Harm): boolean {
     const { records } = this.#played;
     const over = records.filter((record) => record.tick < tick);
     if (over.length === 0) {
-      this.#excuse('too-early', `${slot} ${what}`);
+      this.#excuse('too-early', `${slot} ${early}`, verdict);
       return false;
     }
     const said = this.#claims.get(slot)?.filter(({ record }) => record.tick < tick) ?? [];
@@ -202,7 +236,7 @@ class Judge {
     const held = (said.length > 0 ? said : [{ claim: null, record: last }]).filter((one) => {
       const excuse = this.#excuseFor(one, slot, tick, by);
       const claim = claimWords(one);
-      if (excuse) this.#excuse(excuse, `${slot} ${what}, ${claim}`);
+      if (excuse) this.#excuse(excuse, `${slot} ${what}, ${claim}`, verdict);
       else this.#violations.push(`${slot} ${what}, and ${claim}`);
       return excuse === null;
     });
@@ -218,7 +252,15 @@ class Judge {
     if (verdict !== 'stopped' && released !== null && released <= tick) return 'given-back';
     const partly = outcome === 'partial' || outcome === 'timeout';
     if (partly && by === 'line' && log.lacksIntxDisable(slot)) return 'no-intx-disable';
-    return claim === null && this.#cannotReach(slot) ? 'unreachable' : null;
+    if (claim !== null) return null;
+    if (this.#cannotReach(slot)) return 'unreachable';
+    return record.end === 'time' && this.#hangsBefore(slot) ? 'time-over' : null;
+  }
+
+  /** A stub looks for functions in their order. */
+  #hangsBefore(slot: Slot): boolean {
+    const hung = [...this.#played.faults].filter(([, { hangsAtJump }]) => hangsAtJump === true);
+    return hung.some(([other]) => compareSlots(other, slot) < 0);
   }
 
   #faults(slot: Slot): Faults {
@@ -235,9 +277,9 @@ class Judge {
     return lateCompletionTicks !== undefined || (pendingForever ?? false);
   }
 
-  #excuse(excuse: Excuse, what: string): void {
+  #excuse(excuse: Excuse, what: string, verdict: JumpVerdict | null): void {
     this.#excuses.add(excuse);
-    this.#excused.add(`${what}: ${excuse}`);
+    this.#excused.set(`${what}: ${excuse}`, { what, excuse, verdict });
   }
 
   #cannotReach(slot: Slot): boolean {

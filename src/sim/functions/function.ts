@@ -59,6 +59,7 @@ export class SimFunction extends RegisterView {
   #cause = false;
   #asserted = false;
   #gone: boolean;
+  #hung = false;
   readonly #power: Power;
   /** Whether it was there and powered, after so many changes. */
   #alive = false;
@@ -95,6 +96,13 @@ export class SimFunction extends RegisterView {
   /** It fell off the bus, or never was there. */
   get gone(): boolean {
     return this.#gone;
+  }
+
+  /** Nobody answers an access to it: it hangs, or the bridge above does, and that is only found out by waiting. */
+  get silent(): boolean {
+    const { parent } = this;
+    if (parent && (parent.silent || !(parent.alive && parent.inD0))) return parent.silent;
+    return this.#hung || this.physfn?.silent === true;
   }
 
   /** There and powered, so that it answers configuration accesses and can do work. */
@@ -184,6 +192,13 @@ export class SimFunction extends RegisterView {
     this.refresh();
   }
 
+  /** Answers nothing any more and does nothing, with its link up. */
+  hang(): void {
+    if (this.#gone) return;
+    this.#hung = true;
+    this.vanish();
+  }
+
   /** PCIe 6.6.2: what was written is gone, and so is the work. Answers to its requests are on their way all the same. */
   reset(): void {
     this.device?.stop();
@@ -248,11 +263,11 @@ export class SimFunction extends RegisterView {
   }
 
   #showInterrupt(): void {
-    // PCI 6.8.1.3: with messages enabled a function does not use its INTx wire.
+    // PCI 6.8.1.3: with messages enabled a function does not use its INTx wire. PCIe 5.3.1: nor outside D0.
     const pin = this.description.pin ?? 0;
     const intx = this.#cause && pin !== 0 && this.messages === null;
     this.space.setBits(regs.PCI_STATUS, 2, regs.PCI_STATUS_INTERRUPT, intx);
-    const asserted = intx && (this.command & regs.PCI_COMMAND_INTX_DISABLE) === 0 && this.alive;
+    const asserted = intx && (this.command & regs.PCI_COMMAND_INTX_DISABLE) === 0 && this.alive && this.inD0;
     if (asserted === this.#asserted) return;
     this.#asserted = asserted;
     this.onIntx(this);

@@ -33,7 +33,7 @@ export const PCI_EXP_DEVCTL_URRE = 0x0008;
 export const PCI_EXP_DEVSTA_NFED = 0x0002; // PCIe 7.5.3.5
 export const PCI_EXP_DEVSTA_URD = 0x0008;
 
-export const PCI_ERR_UNC_COMP_TIME = 0x4000; // PCIe 7.8.4.2
-export const PCI_ERR_UNC_COMP_ABORT = 0x8000;
+export const PCI_ERR_UNC_POISON_TLP = 0x1000; // PCIe 7.8.4.2
+export const PCI_ERR_UNC_COMP_TIME = 0x4000;
 export const PCI_ERR_UNC_UNX_COMP = 0x1_0000;
 export const PCI_ERR_UNC_UNSUP = 0x10_0000;

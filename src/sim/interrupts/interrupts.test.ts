@@ -220,7 +220,7 @@ describe('a kernel that turns interrupts on', () => {
     expect([[...interrupts.localApic.pending], interrupts.localApic.inService]).toEqual([[18], []]);
   });
 
-  it('leaves unended an interrupt that the one before was at, with nobody to quiet it', () => {
+  it('finds in service, and unended, what nobody had quieted when the one before turned them off', () => {
     const { machine, fn, interrupts } = masked();
     machine.kernel?.irqs.get(18)?.actions.clear();
     interrupts.attach(machine.kernel);

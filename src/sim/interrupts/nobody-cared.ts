@@ -1,4 +1,4 @@
-/** Linux, kernel/irq/spurious.c, note_interrupt: a line is given up if so many of so many found no handler. */
+/** Linux, kernel/irq/spurious.c, note_interrupt: a line is given up if more than so many of so many found no handler. */
 const COUNTED = 100_000;
 const UNHANDLED = 99_900;
 
@@ -16,7 +16,7 @@ export class NobodyCared {
     this.#counts.set(line, count);
     if (count.all < COUNTED) return false;
     this.#counts.delete(line);
-    if (count.unhandled < UNHANDLED) return false;
+    if (count.unhandled <= UNHANDLED) return false;
     this.disabled.add(line);
     return true;
   }

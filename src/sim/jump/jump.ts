@@ -142,7 +142,7 @@ class Jump {
     this.#early();
     this.#stage('enumerate', 'it looks for devices');
     enumerate(machine, this.#kernel);
-    machine.iommu?.nextKernel();
+    machine.iommu?.nextKernel(this.#options.path);
     this.#live(ENUMERATE_TICKS);
     this.#stage('initramfs', 'it unpacks its initramfs');
     this.#live(UNPACK_TICKS);
@@ -167,20 +167,22 @@ class Jump {
     machine.interrupts.silence(this.#old);
     lastAct?.(machine, this.#old, 0);
     this.#gone();
-    this.#stage('copy', 'the old kernel is gone, the next one is copied to its place');
+    const inPlace = image.staged === 0;
+    const where = inPlace ? 'lies where it will run' : 'is copied to its place';
+    this.#stage('copy', `the old kernel is gone, the next one ${where}`);
     machine.memory.reown(['old-kernel', 'dma-buffer'], 'free');
     const perTick = Math.ceil(image.staged / COPY_TICKS);
     let copied = 0;
     for (const _ of image.relocate()) if (++copied % perTick === 0) machine.run(1);
-    this.#stage('purgatory', 'purgatory looks at what was copied');
+    this.#stage('purgatory', `purgatory looks at what was ${inPlace ? 'loaded' : 'copied'}`);
   }
 
   #panic(): void {
     const machine = this.#machine;
-    const { lastAct, crashCpu = 0 } = this.#options;
+    const { crashCpu = 0 } = this.#options;
     this.#stage('panic', `the old kernel panics on processor ${crashCpu}; no device is told`);
     machine.interrupts.attach(null);
-    panic(machine, this.#old, crashCpu, lastAct);
+    panic(machine, this.#old, crashCpu, this.#options);
     machine.interrupts.silence(this.#old);
     this.#gone();
     this.#dump = new DumpSaver({
@@ -199,6 +201,11 @@ class Jump {
     this.#machine.kernel = null;
     this.#jumpTick = this.#machine.now;
     this.watch.jumped();
+    for (const fn of this.#machine.functions.values()) {
+      if (!fn.faults.hangsAtJump || fn.gone) continue;
+      fn.hang();
+      this.#say(`${fn.slot} hangs: its link is up, and it answers nothing`);
+    }
   }
 
   async #between(): Promise<void> {

@@ -9,7 +9,12 @@ export interface JumpHooks {
   readonly before?: (machine: SimMachine) => Promise<void>;
   /** The old kernel's pci_device_shutdown clears BME after each driver's shutdown. Normal path only. */
   readonly clearsBusMasters?: boolean;
-  /** The last act of the old kernel, on processor `cpu`: after device_shutdown, or in the panic. Interrupts are off. */
+  /** What a panicking kernel does on processor `cpu` before it stops the others. Interrupts are off. Crash path only. */
+  readonly firstAct?: (machine: SimMachine, kernel: Kernel, cpu: number) => void;
+  /**
+   * The last act of the old kernel, on processor `cpu`: after device_shutdown, or in the panic, once the others have
+   * stopped. Interrupts are off.
+   */
   readonly lastAct?: (machine: SimMachine, kernel: Kernel, cpu: number) => void;
   /** At the next kernel's entry, before its first instruction; sees what ports CF8 and CFC show. */
   readonly between?: (host: Host) => Promise<void>;

@@ -104,6 +104,57 @@ describe('a function whose DMA is wanted', () => {
   });
 });
 
+describe('what is told of a jump', () => {
+  const texts = (seen: JumpWatch) => seen.timeline.map(({ tick, slot, text }) => [tick, slot, text]);
+  const message = (slot: Slot, tick: number, count = 1): SimEvent => {
+    return { kind: 'message', slot, tick, count, sent: tick, refusedBy: null };
+  };
+  const hung = (cause: 'storm' | 'error'): SimEvent => {
+    return { kind: 'hung', tick: 90, on: 'interrupts', slots: [NIC], cause };
+  };
+
+  it('names who floods a processor since when, and nobody who spoke once or is bound', () => {
+    for (const cause of ['storm', 'error'] as const) {
+      const seen = watch();
+      seen.observer(message(NIC, 10));
+      seen.booted();
+      const other = '0000:00:06.0' as Slot;
+      seen.observer({ kind: 'bound', tick: 20, slot: other, driver: 'igb', problem: null });
+      seen.observer(message(DISK, 30));
+      seen.observer(message(NIC, 31, 50));
+      seen.observer(message(other, 32, 50));
+      seen.observer({ kind: 'stage', tick: 40, text: 'it looks for devices' });
+      seen.observer(hung(cause));
+      expect(texts(seen)).toEqual([
+        [20, other, 'igb is bound'],
+        ...(cause === 'storm'
+          ? [[31, NIC, 'floods the processor with MSI interrupts that nobody claims']]
+          : []),
+        [40, null, 'it looks for devices'],
+        [90, null, 'stuck on interrupts'],
+      ]);
+    }
+  });
+
+  it('has the first write of a function whose DMA is wanted, once the old kernel is gone', () => {
+    const seen = watch(null, (page) => page, WANTED);
+    seen.observer(write(40, 'preserved'));
+    seen.jumped();
+    for (const tick of [20, 30]) seen.observer(write(40, 'preserved', { tick }));
+    expect(texts(seen)).toEqual([
+      [20, NIC, 'its DMA is wanted, and goes on: 64 bytes at 00028000 (preserved)'],
+    ]);
+  });
+
+  it('has before the jump what a bridge refuses, with its error, and not what a function’s own BME does', () => {
+    const seen = watch();
+    seen.observer(write(40, 'free', { refusedBy: NIC }));
+    seen.observer(write(40, 'free', { refusedBy: DISK }));
+    expect(texts(seen)).toEqual([[10, NIC, 'a write is refused: 0000:00:1f.2 above it does not forward']]);
+    expect(seen.refused).toEqual([]);
+  });
+});
+
 describe('what the old kernel still saw', () => {
   it('says nothing of the next one: its storms, its bindings, its interrupts', () => {
     const seen = watch();

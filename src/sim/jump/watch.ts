@@ -17,6 +17,9 @@ import type {
 import { Timeline } from './timeline.js';
 import { breaks, configWriteWords, gate } from './words.js';
 
+/** Who sends less than this part of what the loudest sends has no part in a flood. */
+const FLOOD_SHARE = 0.1;
+
 /** What the watch asks of those whom it watches. */
 export interface Watched {
   readonly functions: ReadonlyMap<Slot, SimFunction>;
@@ -49,6 +52,8 @@ export class JumpWatch {
   readonly #hits = new Hits();
   readonly #timeline = new Timeline();
   readonly #interrupts = new InterruptStory(this.#timeline);
+  /** Of functions that interrupt the next kernel by message, when that began, and how many came. */
+  readonly #messages = new Map<Slot, { readonly tick: number; count: number }>();
   #jumped = false;
   #booted = false;
 
@@ -120,6 +125,7 @@ export class JumpWatch {
         if (this.#booted) this.served.add(event.slot);
         return;
       case 'hung':
+        if (event.cause === 'storm') this.#flood(event);
         this.#timeline.say(event.tick, null, `stuck on ${event.on}`);
         this.#timeline.end();
         return;
@@ -142,7 +148,7 @@ export class JumpWatch {
     if (refusedBy !== null || faulted) {
       if (faulted) this.#fault(event, () => `a write to ${hex(address, 8)}`);
       if (wanted) count(this.#wantedRefused, slot, refusedBy ?? slot);
-      if (refusedBy !== null && (this.#jumped || wanted)) {
+      if (refusedBy !== null && (wanted || this.#tellsRefusal(slot, refusedBy))) {
         if (this.#jumped) count(this.#refused, slot, refusedBy);
         this.#timeline.sayOnce(
           `write ${refusedBy}`,
@@ -154,6 +160,12 @@ export class JumpWatch {
     }
     if (wanted && owner === 'preserved') {
       this.wantedLanded.set(slot, event.sent);
+      if (this.#jumped)
+        this.#timeline.sayOnce(
+          'wanted',
+          event,
+          () => `its DMA is wanted, and goes on: ${length} bytes at ${hex(address, 8)} (${owner})`,
+        );
       return;
     }
     const page = pageOf(address);
@@ -170,8 +182,14 @@ export class JumpWatch {
   }
 
   #message(event: Extract<SimEvent, { kind: 'message' }>): void {
-    const { slot, refusedBy } = event;
-    if (refusedBy === null || !this.#jumped) return;
+    const { slot, refusedBy, tick } = event;
+    if (refusedBy === null) {
+      const came = this.#messages.get(slot);
+      if (came) came.count += event.count;
+      else if (this.#booted) this.#messages.set(slot, { tick, count: event.count });
+      return;
+    }
+    if (!this.#tellsRefusal(slot, refusedBy)) return;
     this.#timeline.sayOnce(
       'message',
       event,
@@ -179,12 +197,29 @@ export class JumpWatch {
     );
   }
 
+  /** Before the jump only what a bridge answers as an error, which is told as well. */
+  #tellsRefusal(slot: Slot, by: Slot): boolean {
+    return this.#jumped || by !== slot;
+  }
+
+  /** Interrupts left the processor no time: who sent them, and since when. */
+  #flood({ slots }: Extract<SimEvent, { kind: 'hung' }>): void {
+    if (![...this.#messages.keys()].some((slot) => slots.includes(slot))) return;
+    const unclaimed = [...this.#messages].filter(([slot]) => this.bound.get(slot) !== null);
+    const most = unclaimed.reduce((max, [, { count }]) => Math.max(max, count), 0);
+    for (const [slot, { tick, count }] of unclaimed) {
+      if (count < most * FLOOD_SHARE) continue;
+      const kind = this.#watched.functions.get(slot)?.messages === 'msix' ? 'MSI-X' : 'MSI';
+      this.#timeline.sayLate(tick, slot, `floods the processor with ${kind} interrupts that nobody claims`);
+    }
+  }
+
   #readRefused(event: Extract<SimEvent, { kind: 'read-refused' }>): void {
     const { slot, refusedBy, faulted } = event;
     const wanted = this.#watched.functions.get(slot)?.description.wanted ?? false;
     if (faulted) this.#fault(event, () => 'a read');
     if (wanted) count(this.#wantedRefused, slot, refusedBy ?? slot);
-    if (refusedBy === null || !(this.#jumped || wanted)) return;
+    if (refusedBy === null || !(wanted || this.#tellsRefusal(slot, refusedBy))) return;
     this.#timeline.sayOnce(`read ${refusedBy}`, event, () => `a read is refused: ${gate(slot, refusedBy)}`);
   }
 

@@ -1,3 +1,4 @@
+import * as regs from '../../pci/regs.js';
 import type { SimFunction } from '../functions/function.js';
 import type { SimMachine } from '../machine.js';
 import { isPort, type Kernel } from './kernel.js';
@@ -33,6 +34,9 @@ export function calibrateDelay(machine: SimMachine, cpu: number): void {
  */
 export function enumerate(machine: SimMachine, kernel: Kernel): void {
   const preserved = preservedFunctions(machine);
+  // Of a device that does not answer it asks function 0 only, and waits for that.
+  for (const fn of machine.functions.values())
+    if (fn.silent && fn.address.function === 0) machine.configRead(fn, regs.PCI_VENDOR_ID, 4);
   const found = [...machine.functions.values()].filter((fn) => fn.alive && !fn.physfn);
   kernel.found = new Set(found);
   for (const fn of found) {

@@ -15,14 +15,14 @@ export interface Habits {
   readonly enableFreesIntx: boolean;
   /** pci_device_shutdown wakes the device, and the bridges above it, first. */
   readonly resumesBeforeShutdown: boolean;
-  /** The panicking kernel waits for its other processors by the tick of the timer. */
+  /** The panicking kernel waits for its other processors by the tick of the timer; not on ia64, which waits for none. */
   readonly panicWaitsByTick: boolean;
 }
 
 const HABITS: Readonly<Record<Era, Habits>> = {
   /**
-   * Before Linux 2.6.19. None of the later cures. The wait by tick is an inference: the hang of the ia64 routine was
-   * reported without its cause, and x86 of that time waited by a delay loop.
+   * Before Linux 2.6.19. None of the later cures. The wait by tick is an inference, for a PC: x86 of that time waited by
+   * a delay loop.
    */
   '2006': {
     endsPins: false,

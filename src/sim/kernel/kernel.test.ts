@@ -141,6 +141,14 @@ describe('probes', () => {
     expect(port.command & regs.PCI_COMMAND_INTX_DISABLE).not.toBe(0);
   });
 
+  it('take their time only in a next kernel: before the first nobody has set a device to work', async () => {
+    const of = (resetAfterMs: number) =>
+      make([{ slot: '00:05.0', ...NIC, messages: 'msi', driver: { ...e1000e, resetAfterMs } }]);
+    expect(of(20).now).toBe(of(0).now);
+    const [slow, quick] = [await of(20).jump(crash), await of(0).jump(crash)];
+    expect((slow.runningTick ?? 0) - (quick.runningTick ?? 0)).toBe(200);
+  });
+
   it('do not take a vector for each of those that share a line', async () => {
     const functions = [0, 1, 2].map((i) => ({
       slot: `00:05.${i}`,

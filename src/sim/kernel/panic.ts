@@ -1,26 +1,32 @@
+import type { JumpHooks } from '../jump/options.js';
 import type { SimMachine } from '../machine.js';
 import type { Kernel } from './kernel.js';
 
-/** The other processors are told to stop by NMI, and have some time to do it. */
+/** The other processors are told to stop, by NMI or another interrupt, and have some time to do it. */
 const STOP_TICKS = 10;
 
 /**
- * machine_crash_shutdown: interrupts are off, and what comes in now is accepted but never taken. `lastAct` is what a
- * policy has the panicking kernel do. Throws `Hang` where the wait for the other processors never ends.
+ * machine_crash_shutdown: interrupts are off, and what comes in now is accepted but never taken. A policy may have the
+ * panicking kernel act before it stops the other processors, and after. Throws `Hang` where the wait for them never
+ * ends.
  */
 export function panic(
   machine: SimMachine,
   kernel: Kernel,
   cpu: number,
-  lastAct: ((machine: SimMachine, kernel: Kernel, cpu: number) => void) | undefined,
+  { firstAct, lastAct }: Pick<JumpHooks, 'firstAct' | 'lastAct'>,
 ): void {
+  firstAct?.(machine, kernel, cpu);
+  machine.cpu.check();
+  // On ia64 smp_send_stop sends an interrupt to all the others, and waits for nobody.
+  if (kernel.habits.panicWaitsByTick && machine.rules.interruptController === 'io-apic')
+    needTick(machine, kernel);
   machine.run(STOP_TICKS);
   lastAct?.(machine, kernel, cpu);
   machine.cpu.check();
-  if (kernel.habits.panicWaitsByTick) waitByTick(machine, kernel);
 }
 
-function waitByTick(machine: SimMachine, kernel: Kernel): void {
+function needTick(machine: SimMachine, kernel: Kernel): void {
   const line = machine.rules.timerLine;
   const disabled = machine.interrupts.controller.masked(line) || (kernel.irqs.get(line)?.depth ?? 0) > 0;
   if (disabled) {
@@ -34,5 +40,4 @@ function waitByTick(machine: SimMachine, kernel: Kernel): void {
     );
     machine.cpu.check();
   }
-  machine.run(STOP_TICKS);
 }

@@ -10,7 +10,6 @@ export function preservedFunctions(machine: SimMachine): ReadonlySet<SimFunction
   for (const fn of machine.functions.values()) {
     if (!fn.description.wanted) continue;
     for (let at: SimFunction | undefined = fn; at; at = at.parent) preserved.add(at);
-    if (fn.physfn) preserved.add(fn.physfn);
   }
   return preserved;
 }

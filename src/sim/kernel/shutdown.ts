@@ -37,7 +37,7 @@ function shutDown(machine: SimMachine, kernel: Kernel, fn: SimFunction, options:
   if (habits.resumesBeforeShutdown) resume(kernel, fn);
   if (driver?.shutdown) callMethod(machine, kernel, fn, driver);
   // A port's services wait for hot-plug commands on their way out.
-  if (commandMs !== undefined && driver?.shutdown) machine.run(Math.ceil(commandMs * TICKS_PER_MS));
+  if (commandMs !== undefined && driver?.shutdown) waitForCommand(machine, fn, driver.name, commandMs);
   if (habits.messagesOffAtShutdown && fn.messages !== null) {
     // pci_msi_shutdown: the pin is what is left, and is turned on for it.
     registers.messages(fn, false);
@@ -50,6 +50,14 @@ function callMethod(machine: SimMachine, kernel: Kernel, fn: SimFunction, driver
   if (driver.shutdownNeedsDma) waitForAnswer(machine, fn, driver.name);
   if (driver.shutdown === 'disables') kernel.registers.busMaster(fn, false);
   else kernel.quiet(fn);
+}
+
+/** Nothing else happens meanwhile, so it is told where a service is away for long. */
+function waitForCommand(machine: SimMachine, fn: SimFunction, driver: string, commandMs: number): void {
+  const long = commandMs < 1000 ? `${commandMs} ms` : `${commandMs / 1000} s`;
+  const text = `${driver} waits ${long} for a hot-plug command of ${fn.slot}`;
+  machine.emit({ kind: 'stage', tick: machine.now, text });
+  machine.run(Math.ceil(commandMs * TICKS_PER_MS));
 }
 
 /** The driver asks the device's firmware and waits for what that writes to memory. */

@@ -6,6 +6,7 @@ import { makePlan } from '../../quiesce/plan.js';
 import { performPlan } from '../../quiesce/shootdown.js';
 import type { JumpHooks } from '../jump/options.js';
 import type { JumpPolicy, PolicyContext, StubRunner } from './policy.js';
+import { bridgesOpen, timedWalk } from './timed-walk.js';
 
 export const between: JumpPolicy = {
   name: 'between',
@@ -21,18 +22,22 @@ export function stubHook({ machine, policy, known, stub, record }: PolicyContext
 
 /** What the stub does, done by the plan of the policy: the two leave the same machine behind. */
 export const performBetween: StubRunner = async ({ host, clock, policy, known }) => {
-  const machine = withFacts(await scan(host, { extended: false }), known);
-  const plan = makePlan(machine, policy, { at: 'between' });
+  const walk = timedWalk(host, clock, policy.between.walkTimeoutMs);
+  const machine = asFound(await scan(walk.host, { extended: false }), known, walk.missed);
+  const cut = walk.missed.size > 0;
+  const plan = makePlan(machine, cut ? bridgesOpen(policy) : policy, { at: 'between' });
   // Its drivers are gone; what was known of them only decides.
   const { journal } = await performPlan(host, plan, { ...machine, facts: new Map() }, { clock });
-  return { place: 'between', end: journal.end ?? 'cut short', functions: functionResults(journal) };
+  const end = cut ? 'time' : (journal.end ?? 'cut short');
+  return { place: 'between', end, functions: functionResults(journal) };
 };
 
-/** A machine as it is now, with what was known of its functions when somebody could still be asked. */
-function withFacts(now: Machine, known: Machine | null): Machine {
-  if (known === null) return now;
+/** What was found of a machine, with what was known of its functions when somebody could still be asked. */
+function asFound(now: Machine, known: Machine | null, missed: ReadonlySet<Slot>): Machine {
   const physfns = new Map<Slot, Slot>();
-  for (const [slot, { physfn }] of known.topology.nodes) if (physfn !== null) physfns.set(slot, physfn);
+  for (const [slot, { physfn }] of (known ?? now).topology.nodes)
+    if (physfn !== null) physfns.set(slot, physfn);
   const functions = [...now.topology.nodes.values()].map((node) => node.function);
-  return { ...now, topology: buildTopology(functions, { physfns }), facts: known.facts };
+  const found = functions.filter(({ slot }) => !missed.has(slot));
+  return { ...now, topology: buildTopology(found, { physfns }), facts: (known ?? now).facts };
 }

@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest';
+import { eventsOf } from '../../../test/support/quiet-machine.js';
 import type { FunctionDescription, MachineDescription, SimMachine } from '../index.js';
 import { createMachine } from '../index.js';
 import { ia642006 } from './ia64-2006.js';
-import type { PolicyContext } from './policy.js';
+import type { JumpPolicy, PolicyContext } from './policy.js';
+import { xen2011 } from './xen-2011.js';
 
 const NIC = { vendor: 0x8086, device: 0x107c, classCode: 0x020000, workload: 'nic' as const };
 const PORT = { vendor: 0x8086, device: 0x2940, classCode: 0x060400, express: 'root-port' as const };
@@ -87,14 +89,32 @@ describe('an IRQ that is not the function\u2019s own', () => {
     expect((await panic(machineOf([bridge, nic], { era: 'today' }))).reached).toBe('running');
   });
 
-  it('can be the timer\u2019s by wire', async () => {
+  it('can be the timer\u2019s by wire on x86, while nobody waits for a tick on ia64', async () => {
     const shares = (line: number) => ({ slot: '00:05.0', ...NIC, driver: e1000, pin: 1, line });
     const rules = { timerLine: 20 };
-    const of = (line: number) => machineOf([shares(line)], { platform: 'ia64', rules });
-    const result = await panic(of(20));
+    const of = (platform: 'x86-server' | 'ia64', line: number) =>
+      machineOf([shares(line)], { platform, rules });
+    const result = await panic(of('x86-server', 20));
     expect([result.verdict, result.stuckOn?.slots]).toEqual(['hung', ['0000:00:05.0']]);
-    expect((await panic(of(21))).reached).toBe('running');
+    expect((await panic(of('x86-server', 21))).reached).toBe('running');
+    expect((await panic(of('ia64', 20))).reached).toBe('running');
   });
+});
+
+it('comes before the other processors are stopped, where Xen stops them first', async () => {
+  const nic = { slot: '00:05.0', ...NIC, messages: 'msi' as const, driver: e1000 };
+  const firstWrite = async (policy: JumpPolicy, platform: 'x86-server' | 'ia64') => {
+    const machine = machineOf([nic], { platform });
+    const events = eventsOf(machine, 'stage', 'config-write');
+    const hooks = policy.hooks({ machine, path: 'crash' } as PolicyContext);
+    await machine.jump({ path: 'crash', reboot: false, ...hooks });
+    const panicked = events.find(({ kind }) => kind === 'stage')?.tick ?? 0;
+    return (events.find(({ kind }) => kind === 'config-write')?.tick ?? 0) - panicked;
+  };
+  for (const platform of ['x86-server', 'ia64'] as const) {
+    expect(await firstWrite(ia642006, platform)).toBeLessThan(2);
+    expect(await firstWrite(xen2011, platform)).toBeGreaterThan(5);
+  }
 });
 
 describe('end on a line that is not in progress', () => {

@@ -1,6 +1,9 @@
 import type { JumpPolicy } from './policy.js';
 
-/** As proposed for Xen in 2011: every function in the order of its address, root ports before what is below them. */
+/**
+ * As proposed for Xen in 2011 (c24c3e21e3c9): every function in the order of its address, root ports before what is
+ * below them. Xen's crash path stops the other processors first.
+ */
 export const xen2011: JumpPolicy = {
   name: 'xen-2011',
   title: 'clears BME of every function at a crash, in the order of their addresses and without exemptions',

@@ -1,7 +1,8 @@
 import { parseSlot, type Slot, slotKey, slotOfKey, slotParts } from '../../pci/slot.js';
 import { defaultPolicy } from '../../quiesce/default-policy.js';
+import { FUNCTIONS_MAX } from './machine-schema.js';
 import { memoryProblems } from './memory.js';
-import { FUNCTIONS_MAX, type FunctionData, type ScenarioData } from './schema.js';
+import type { FunctionData, ScenarioData } from './schema.js';
 import { topologyProblems } from './topology.js';
 
 /** What is the matter, and where in the file: a key path. */
@@ -9,6 +10,9 @@ export interface Problem {
   readonly at: string;
   readonly text: string;
 }
+
+/** Why a crash cannot take a next kernel that is copied to its place. */
+export const LOADED_IN_PLACE = 'on the crash path a capture kernel is loaded where it runs, in-place';
 
 /** What a scenario says that cannot be, beyond the form of its parts. */
 export function scenarioProblems(data: ScenarioData): readonly Problem[] {
@@ -23,7 +27,7 @@ export function scenarioProblems(data: ScenarioData): readonly Problem[] {
     ...functions.flatMap((of, i) => occupied(of, `machine.functions.${i}`, slots)),
     ...topologyProblems(functions),
     ...functions.flatMap((of, i) => functionProblems(of, `machine.functions.${i}`)),
-    ...(memory ? memoryProblems(memory) : []),
+    ...(memory ? memoryProblems(memory, functions) : []),
     ...driverProblems(data),
     ...referenceProblems(data, slots),
     ...claimProblems(data),
@@ -57,6 +61,7 @@ function functionProblems(of: FunctionData, at: string): Problem[] {
   const bridge = of.secondary !== undefined;
   wrong(bridge !== /^06(04|09)/.test(of.class), 'class', bridgeText(of.class, bridge));
   wrong(of.vfs !== undefined && of.express === undefined, 'vfs', 'are for a PCI Express function');
+  wrong(bridge && Boolean(of.vfs), 'vfs', 'are for an endpoint, and this is a bridge');
   wrong(of.vfDriver !== undefined && !of.vfs, 'vfDriver', 'is for a function with vfs');
   wrong(
     of.commandMs !== undefined && of.is !== 'hotplug-port',
@@ -101,7 +106,10 @@ function driverProblems({ machine, jump, path }: ScenarioData): Problem[] {
     ...unknown(machine.captureDrivers, 'machine.captureDrivers'),
     ...unknown(jump.drivers ?? [], 'jump.drivers'),
   ];
-  if (path === 'crash') return problems;
+  if (path === 'crash') {
+    const text = `relocated: ${LOADED_IN_PLACE}`;
+    return jump.load === 'relocated' ? [...problems, { at: 'jump.load', text }] : problems;
+  }
   for (const key of ['crashCpu', 'reboot'] as const) {
     if (jump[key] !== undefined) problems.push({ at: `jump.${key}`, text: 'is for the crash path' });
   }
@@ -113,10 +121,18 @@ function referenceProblems(
   slots: ReadonlyMap<Slot, string>,
 ): Problem[] {
   const problems: Problem[] = [];
+  const faulty = new Map<Slot, string>();
   for (const key of Object.keys(jump.faults ?? {})) {
     const slot = parseSlot(key);
+    const other = slot && faulty.get(slot);
     if (!slot || !slots.has(slot))
       problems.push({ at: `jump.faults.${key}`, text: 'there is no such function' });
+    else if (other !== undefined)
+      problems.push({
+        at: `jump.faults.${key}`,
+        text: `is the function of jump.faults.${other}: say both in one`,
+      });
+    else faulty.set(slot, key);
   }
   for (const [name, expectation] of Object.entries(expect)) {
     for (const [i, slot] of (expectation?.slots ?? []).entries()) {

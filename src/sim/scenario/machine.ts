@@ -30,7 +30,7 @@ export function faultsOf({ jump }: ScenarioData): Readonly<Record<string, Faults
 
 export const PINS = ['A', 'B', 'C', 'D'];
 
-function functionOf(data: FunctionData): FunctionDescription {
+export function functionOf(data: FunctionData): FunctionDescription {
   const {
     note: _,
     ids,

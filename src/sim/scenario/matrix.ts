@@ -1,3 +1,4 @@
+import { ShootdownError } from '../../pci/error.js';
 import type { PolicyName } from '../policies/names.js';
 import type { StubRunner } from '../policies/policy.js';
 import { recordGaps } from '../policies/record-gaps.js';
@@ -31,19 +32,41 @@ export interface SimMatrixOptions {
   readonly onRow?: (row: SimMatrixRow, done: number) => void;
 }
 
-/** Plays every scenario under every policy. An aborted `signal` ends it, with the rows that are there by then. */
+/** Plays every scenario under every policy. An aborted `signal` ends it, with the rows that are there by then. What cannot be played is named in the error. */
 export async function runSimMatrix(options: SimMatrixOptions): Promise<SimMatrix> {
-  const { scenarios, policies, seed, stub, signal } = options;
+  const { scenarios, policies, signal } = options;
   const rows: SimMatrixRow[] = [];
   for (const scenario of scenarios) {
     for (const policy of policies) {
       if (signal?.aborted) return { schema: 'shootdown.sim-matrix/1', interrupted: true, rows };
-      const row = rowOf(await runScenario(scenario, policy, { seed, ...(stub ? { stub } : {}) }));
+      const played = await playCell(scenario, policy, options);
+      if (played === null) return { schema: 'shootdown.sim-matrix/1', interrupted: true, rows };
+      const row = rowOf(played);
       rows.push(row);
       options.onRow?.(row, rows.length);
     }
   }
   return { schema: 'shootdown.sim-matrix/1', interrupted: false, rows };
+}
+
+/** `null` once the signal is aborted. */
+async function playCell(
+  scenario: Scenario,
+  policy: PolicyName,
+  { seed, stub, signal }: SimMatrixOptions,
+): Promise<ScenarioRun | null> {
+  try {
+    return await runScenario(scenario, policy, {
+      ...{ seed },
+      ...(stub ? { stub } : {}),
+      ...(signal ? { signal } : {}),
+    });
+  } catch (error) {
+    if (signal?.aborted && error === signal.reason) return null;
+    if (!(error instanceof ShootdownError)) throw error;
+    const { code, message } = error;
+    throw new ShootdownError(code, `${scenario.name}, ${policy}: ${message}`, { cause: error });
+  }
 }
 
 function rowOf(played: ScenarioRun): SimMatrixRow {

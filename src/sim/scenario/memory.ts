@@ -1,6 +1,9 @@
+import { createDevice } from '../devices/create.js';
 import { PAGE_BYTES } from '../memory/memory.js';
+import { oldKernelPages } from '../memory/memory-map.js';
 import type { Problem } from './check.js';
-import type { ScenarioData } from './schema.js';
+import { functionOf } from './machine.js';
+import type { FunctionData, ScenarioData } from './schema.js';
 
 type MemoryData = NonNullable<ScenarioData['machine']['memory']>;
 
@@ -14,9 +17,11 @@ interface Stretch {
 const RAM_MAX = 2 ** 32;
 /** A capture kernel's image and initramfs take as much as others do; besides it needs memory to work with. */
 const WORK_MIN = 2 ** 20;
+/** The tables that an old kernel gives a GICv3. */
+const PENDING_TABLE_PAGES = 64;
 
-/** Stretches that overlap, lie where there is no RAM, or are not whole pages. */
-export function memoryProblems(memory: MemoryData): readonly Problem[] {
+/** Stretches that overlap, lie where there is no RAM, or are not whole pages, and too little for a kernel at work. */
+export function memoryProblems(memory: MemoryData, functions: readonly FunctionData[]): readonly Problem[] {
   const ram = memory.ram.map((range, i) => stretch(`machine.memory.ram.${i}`, range));
   const capture = stretch('machine.memory.capture', memory.capture);
   const image = stretch('machine.memory.image', memory.image);
@@ -35,7 +40,30 @@ export function memoryProblems(memory: MemoryData): readonly Problem[] {
     const short = `has ${text(sizeOf(capture))} bytes, and a capture kernel with image and initramfs needs ${text(needed)}`;
     problems.push({ at: capture.at, text: short });
   }
-  return [...problems, ...overlaps(ram), ...overlaps(placed)];
+  problems.push(...overlaps(ram), ...overlaps(placed));
+  if (problems.length > 0) return problems;
+  const left = total - placed.reduce((sum, one) => sum + sizeOf(one), 0);
+  const used = oldKernelBytes(functions) + sizeOf(image) + sizeOf(initramfs);
+  if (left >= used) return [];
+  const short = `leaves ${text(left)} bytes beside capture, image and initramfs, and the old kernel, its devices and a next kernel that waits to be copied need ${text(used)}`;
+  return [{ at: 'machine.memory.ram', text: short }];
+}
+
+/** What a kernel that has run for a while uses, and what its devices write into. */
+function oldKernelBytes(functions: readonly FunctionData[]): number {
+  const count = functions.reduce((sum, { vfs = 0 }) => sum + 1 + vfs, 0);
+  const buffers = functions.reduce((sum, of) => sum + (1 + (of.vfs ?? 0)) * bufferPages(of), 0);
+  return (oldKernelPages(count) + PENDING_TABLE_PAGES + buffers) * PAGE_BYTES;
+}
+
+/** What its engine asks for when it is set to work. */
+function bufferPages(of: FunctionData): number {
+  let pages = 0;
+  createDevice(functionOf(of))?.program((count) => {
+    pages += count;
+    return [];
+  });
+  return pages;
 }
 
 function pageProblems(one: Stretch): Problem[] {

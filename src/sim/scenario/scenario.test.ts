@@ -2,8 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ShootdownError } from '../../pci/error.js';
 import { buildFunctions } from '../functions/build.js';
+import { FUNCTIONS_MAX } from './machine-schema.js';
 import { parseScenario, SCENARIO_BYTES_MAX, scenarioPolicy, withoutFact } from './scenario.js';
-import { FUNCTIONS_MAX } from './schema.js';
 
 type Json = Record<string, unknown>;
 
@@ -215,6 +215,18 @@ describe('a bad scenario is refused with the place and the value', () => {
       /functions\.4\.slot: bus 03 lies between 01 and 05, which 0000:00:1c\.0 claims, but it is not reached from there/,
     ],
     [
+      'a bus of one bridge that virtual functions below another lie on',
+      inMachine({
+        functions: [
+          PORT,
+          { ...NIC, slot: '01:1f.0', vfs: 8 },
+          bridge('00:1d.0', '02'),
+          { ...NIC, slot: '02:05.0' },
+        ],
+      }),
+      /functions\.3\.slot: bus 02 lies between 01 and 02, which 0000:00:1c\.0 claims/,
+    ],
+    [
       'a bus that no bridge leads to',
       machine({ ...NIC, slot: '07:00.0' }),
       /functions\.2\.slot: no bridge leads to bus 07: give one "secondary": "07", or, if it is a root bus/,
@@ -264,6 +276,38 @@ describe('a bad scenario is refused with the place and the value', () => {
       inMemory({ capture: { at: '0x2000000', size: '0x200000' } }),
       /memory\.capture: has 0x200000 bytes, and a capture kernel .* needs/,
     ],
+    [
+      'a capture region without memory to work with',
+      inMemory({ capture: { at: '0x2000000', size: '0x300000' } }),
+      /memory\.capture: has 0x300000 bytes, and .* needs 0x400000/,
+    ],
+    [
+      'memory that leaves the old kernel nothing',
+      inMemory({
+        ram: [{ at: '0x1f00000', size: '0x1200000' }],
+        image: { at: '0x1f00000', size: '0x100000' },
+        initramfs: { at: '0x3000000', size: '0x100000' },
+      }),
+      /memory\.ram: leaves 0x[0-9a-f]+ bytes .* need 0x/,
+    ],
+    [
+      'a capture kernel that is copied to its place',
+      { ...BASE, path: 'crash', jump: { load: 'relocated' } },
+      /jump\.load: relocated: on the crash path a capture kernel is loaded where it runs/,
+    ],
+    [
+      'a bridge with virtual functions',
+      machine({ ...bridge('00:02.0', '02'), vfs: 3 }),
+      /functions\.2\.vfs: are for an endpoint, and this is a bridge/,
+    ],
+    [
+      'one function with faults under two names',
+      { ...BASE, jump: { faults: { '01:00.0': { ignoreBme: true }, '0000:01:00.0': {} } } },
+      /jump\.faults\.0000:01:00\.0: is the function of jump\.faults\.01:00\.0/,
+    ],
+    ['a long key', { ...BASE, ['x'.repeat(9999)]: 1 }, /^.{0,400}$/],
+    ['a long value', nic({ slot: 'x'.repeat(9999) }), /^.{0,600}$/],
+    ['a long choice', { ...BASE, path: 'x'.repeat(9999) }, /^.{0,400}$/],
     [
       'too much memory',
       inMemory({ ram: [{ at: '0x100000', size: '0x1000000000' }] }),
@@ -323,7 +367,7 @@ describe('a bad scenario is refused with the place and the value', () => {
     [
       'faults of nobody',
       { ...BASE, jump: { faults: { '09:00.0': {} } } },
-      /jump\.faults\.0000:09:00\.0: there is no such function/,
+      /jump\.faults\.09:00\.0: there is no such function/,
     ],
     [
       'a crash on the normal path',

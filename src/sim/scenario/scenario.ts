@@ -1,5 +1,5 @@
 import { ShootdownError } from '../../pci/error.js';
-import { printable } from '../../pci/printable.js';
+import { brief, printable } from '../../pci/printable.js';
 import { parseSlot, type Slot } from '../../pci/slot.js';
 import { defaultPolicy } from '../../quiesce/default-policy.js';
 import type { JumpPath } from '../../quiesce/findings.js';
@@ -15,7 +15,8 @@ import { scenarioProblems } from './check.js';
 import type { Expectation } from './expect.js';
 import { changed, lookUp, pointerSteps } from './json-pointer.js';
 import { faultsOf, machineOf } from './machine.js';
-import { FUNCTIONS_MAX, type ScenarioData, scenarioSchema } from './schema.js';
+import { FUNCTIONS_MAX } from './machine-schema.js';
+import { type ScenarioData, scenarioSchema } from './schema.js';
 import { SCENARIO_TEXTS } from './shipped.generated.js';
 
 /** One hazard as a machine, a jump, and what must be seen. Its file's form is `scenarios/scenario.schema.json`. */
@@ -243,7 +244,7 @@ function scenarioOf(data: ScenarioData): Scenario {
 }
 
 function bad(name: string, at: string, text: string): ShootdownError {
-  return new ShootdownError('bad-input', printable(`${name}: not a valid scenario: ${at}: ${text}`));
+  return new ShootdownError('bad-input', printable(`${name}: not a valid scenario: ${brief(at)}: ${text}`));
 }
 
 /** A message about the file without the words that name it. */

@@ -149,6 +149,7 @@ describe('mixed machines', () => {
     expect([...new Set(faults)].sort()).toEqual([
       'allOnesAfterReads',
       'busMasterReadOnly',
+      'hangsAtJump',
       'ignoreBme',
       'ignoreWrites',
       'lateCompletionTicks',

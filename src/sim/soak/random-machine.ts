@@ -50,6 +50,8 @@ const VFS_MAX = 200;
 /** Of the mixed machines; in the others everything works as it should. */
 const TROUBLED_PERCENT = 50;
 const PRESERVING_PERCENT = 25;
+/** Of the troubled machines: one device of theirs. */
+const HUNG_PERCENT = 20;
 /** Of the machines of today: portdrv did so from cc27b735ad3a (2018) to 62b6dee1b44a (2023). */
 const PORTS_DISABLE_PERCENT = 33;
 /** Of the mixed machines. */
@@ -69,6 +71,7 @@ class Drawing {
   readonly #depth: number;
   readonly #domains: number;
   readonly #mixed: boolean;
+  readonly #troubled: boolean;
   readonly #era: Era;
   readonly #functions: FunctionDescription[] = [];
   readonly #drawn: FunctionDrawing;
@@ -88,6 +91,7 @@ class Drawing {
     this.#domains = options.domains ?? 1 + Math.floor(this.#wanted / FUNCTIONS_PER_DOMAIN);
     this.#mixed = options.mixed ?? false;
     const troubled = this.#mixed && this.#random.chance(TROUBLED_PERCENT);
+    this.#troubled = troubled;
     const preserves = this.#mixed && this.#random.chance(PRESERVING_PERCENT);
     this.#era = this.#mixed ? this.#random.pick(ERAS_DRAWN) : 'today';
     const orphans = this.#mixed && this.#random.chance(ORPHANED_PERCENT);
@@ -120,8 +124,24 @@ class Drawing {
       },
       busy: this.#drawn.busy,
       absent: this.#drawn.absent,
-      faults: this.#drawn.faults,
+      faults: { ...this.#drawn.faults, ...this.#hung() },
     };
+  }
+
+  /** A device hangs at the jump, with all its functions: five of them use up the time of a stub. */
+  #hung(): Readonly<Record<Slot, Faults>> {
+    const random = new Random(this.#seed).fork('hung');
+    if (!this.#troubled || !random.chance(HUNG_PERCENT)) return {};
+    const device = deviceOf(random.pick(this.#functions).slot);
+    const together = this.#functions.filter(({ slot }) => deviceOf(slot) === device);
+    if (together.some(({ secondary, wanted, classCode }) => secondary || wanted || classCode === 0x060000))
+      return {};
+    const { faults } = this.#drawn;
+    const hung = together.map(({ slot }): [string, Faults] => [
+      slot,
+      { ...faults[slot as Slot], hangsAtJump: true },
+    ]);
+    return Object.fromEntries(hung);
   }
 
   #platform(): { platform: PlatformName; iommu: IommuRules | null } {
@@ -133,7 +153,7 @@ class Drawing {
       iommu: {
         domains: random.pick(['identity', 'translated']),
         nextKernel: random.pick(['resets', 'copies', 'takes-over']),
-        aborts: random.pick(['dropped', 'dropped', 'completer-abort', 'completion-timeout']),
+        aborts: random.pick(['dropped', 'dropped', 'poisoned', 'completion-timeout']),
       },
     };
   }
@@ -270,3 +290,5 @@ function shares(whole: number, parts: number): number[] {
 function clamp(value: number, low: number, high: number): number {
   return Math.max(low, Math.min(value, high));
 }
+
+const deviceOf = (slot: string) => slot.slice(0, -2);
