@@ -1,8 +1,9 @@
 import { BLOCK } from '../../src/image/layout.js';
 import { hex } from '../../src/pci/slot.js';
 import { defaultPolicy } from '../../src/quiesce/default-policy.js';
+import type { BoardFunction } from './stub-board.js';
 import type { KillCase, Seen } from './stub-kill.js';
-import { BRIDGES_TOO, HOST_BRIDGE, NIC, rootPort } from './stub-kill-boards.js';
+import { BRIDGES_TOO, HOST_BRIDGE, NIC, rootPort, VIRTUAL } from './stub-kill-boards.js';
 import { differs, type Expected } from './stub-kill-oracle.js';
 import { CRASH } from './stub-run.js';
 
@@ -41,19 +42,23 @@ const SLOW: KillCase['board'] = {
   '02:00.0': NIC,
 };
 
-const timed = (
-  walkTicks: number,
-  board: KillCase['board'],
-  record: Partial<Expected>,
-  wanted: { readonly last?: string; readonly writes?: string } = {},
-): KillCase => ({
-  ...{ name: `${walkTicks} ticks`, board, known: null, performed: false, options: { tscKhz: 1 }, record },
-  policy: { ...BRIDGES_TOO, between: { ...BRIDGES_TOO.between, walkTimeoutMs: walkTicks } },
+interface Timed extends Partial<KillCase> {
+  readonly board: KillCase['board'];
+  /** Where time ran out, as the record has it. */
+  readonly last?: string;
+  readonly wrote?: string;
+}
+const timed = (walkTicks: number, { last, wrote, policy = BRIDGES_TOO, ...rest }: Timed): KillCase => ({
+  ...{ name: `${walkTicks} ticks`, known: null, performed: false, options: { tscKhz: 1 }, ...rest },
+  policy: { ...policy, between: { ...policy.between, walkTimeoutMs: walkTicks } },
   check: (seen) => [
-    ...(wanted.last === undefined ? [] : differs('at', seen.record?.last, wanted.last)),
-    ...(wanted.writes === undefined ? [] : differs('writes', seen.writes.join(' '), wanted.writes)),
+    ...(last === undefined ? [] : differs('at', seen.record?.last, last)),
+    ...(wrote === undefined ? [] : differs('writes', seen.writes.join(' '), wrote)),
+    ...(rest.check?.(seen) ?? []),
   ],
 });
+const many = (fn: BoardFunction): KillCase['board'] =>
+  Object.fromEntries([...Array(30).keys()].map((n) => [`00:${hex(n, 2)}.0`, fn]));
 
 const CUT = { end: 'time', phase: 'discover' } as const;
 /** Costs more to stop than to find. */
@@ -77,12 +82,26 @@ export const waited = (ticks: number) => (seen: Seen) => {
 const BOUNDS: readonly KillCase[] = [
   accesses(1, 'discover'),
   accesses(20, 'discover'),
-  timed(100_000, SLOW, CUT, { last: '0000:00:14.0', writes: '8+4/2=402 8+4a/2=0' }),
-  timed(140_000, SLOW, CUT, { last: '0000:02:00.0', writes: '100+4/2=402 8+4/2=402 8+4a/2=0' }),
-  timed(150_000, SLOW, {}),
-  timed(100_000, Object.fromEntries([...Array(30).keys()].map((n) => [`00:${hex(n, 2)}.0`, BUSY])), {
-    ...{ end: 'time', phase: 'messages' },
+  timed(100_000, { board: SLOW, record: CUT, last: '0000:00:14.0', wrote: '8+4/2=402 8+4a/2=0' }),
+  timed(140_000, { board: SLOW, record: CUT, last: '0000:02:00.0', wrote: '100+4/2=402 8+4/2=402 8+4a/2=0' }),
+  timed(140_000, {
+    ...{ name: 'bridges are exempt, and stay so', board: SLOW, record: CUT, policy: defaultPolicy() },
+    check: ({ record }) =>
+      differs('live below', record?.entries.filter(({ outcome }) => outcome === 'liveBelow').length, 0),
   }),
+  timed(150_000, { board: SLOW }),
+  timed(400_000, {
+    board: VIRTUAL,
+    known: VIRTUAL,
+    record: CUT,
+    wrote: '180+4/2=400 100+4/2=402 100+4a/2=4004 180+42/2=4002',
+  }),
+  timed(100_000, { board: many({ ...NIC, capabilities: [{ kind: 'pm' }] }), record: CUT }),
+  timed(100_000, {
+    ...{ board: many(BUSY), record: { end: 'time', phase: 'messages' } },
+    check: ({ writes }) => differs('writes', writes.length, 8),
+  }),
+  timed(900_000, { board: many(BUSY), known: many(BUSY), ticksFrom: 7 * 2 ** 32 }),
   {
     ...{ name: 'slow', ...SMALL, options: { slowTicks: 5000n } },
     check: waited(5000),

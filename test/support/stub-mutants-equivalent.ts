@@ -59,8 +59,25 @@ export const EQUIVALENT: readonly { readonly why: string; readonly mutants: read
     ],
   },
   {
+    why: 'A bridge that stays open is a bridge, and no later step looks at what else is said of it.',
+    mutants: [
+      'unknownLoop+4 bit 0: or byte [rbp+2],8',
+      'unknownLoop+4 bit 1: or byte [rbp+2],8',
+      'unknownLoop+4 bit 4: or byte [rbp+2],8',
+    ],
+  },
+  {
+    why: 'The clock was read just before that access, too; where an access takes its time, it is not the same.',
+    mutants: ['gatePhase+1 dropped: mov r9,rax'],
+  },
+  {
+    why: 'Nothing returns from there: at the end the stack is where it was.',
+    mutants: ['timeOver+6 dropped: mov rsp,[state]'],
+  },
+  {
     why: 'The register or the memory holds that already.',
     mutants: [
+      'settleEnd+3 dropped: mov eax,[state]',
       'descriptors+14 bit 0: mov dword [state],0',
       'descriptors+14 bit 1: mov dword [state],0',
       'descriptors+14 dropped: mov dword [state],0',
@@ -241,6 +258,7 @@ export const EQUIVALENT: readonly { readonly why: string; readonly mutants: read
     mutants: [
       'checkTime+6 off by one: jae timeOver',
       'compactLoop+7 off by one: jbe compactFits',
+      'gatePhase+6 off by one: jbe gateBegin',
       'record+27 off by one: ja recordEntries',
       'slow+6 off by one: jb slow',
       'waitPause+6 off by one: jb waitRound',
