@@ -3,7 +3,13 @@ import { scan } from '../host/scan.js';
 import { ShootdownError } from '../pci/error.js';
 import * as regs from '../pci/regs.js';
 import { parseSlot, type Slot } from '../pci/slot.js';
-import { createMachine, randomMachine, type SimEvent, type SimMachine } from './index.js';
+import {
+  createMachine,
+  type FunctionDescription,
+  randomMachine,
+  type SimEvent,
+  type SimMachine,
+} from './index.js';
 
 const NIC = '0000:04:00.0' as Slot;
 const NVME = '0000:05:00.0' as Slot;
@@ -55,6 +61,18 @@ describe('the event loop', () => {
     expect(machine.now).toBe(now);
     expect(machine.overdue).toBe(false);
   });
+});
+
+it('refuses a machine that hangs before anything was done to it', () => {
+  const PORT = { vendor: 0x8086, device: 0x2f04, classCode: 0x060400, express: 'root-port' } as const;
+  const BUSY = { vendor: 0x103c, device: 0x3239, classCode: 0x010400, workload: 'dma-engine' } as const;
+  const functions: FunctionDescription[] = [
+    { ...PORT, slot: '00:02.0', secondary: 2 },
+    { ...BUSY, slot: '02:00.0', leftBy: 'driver' },
+  ];
+  expect(() => createMachine({ name: 'mine', platform: 'hpe-like', captureDrivers: [], functions })).toThrow(
+    /^mine: the machine stops before any jump, so on platform hpe-like it would not be up: an NMI from firmware/,
+  );
 });
 
 describe('random machines', () => {

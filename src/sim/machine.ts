@@ -1,5 +1,6 @@
 import type { Clock } from '../host/clock.js';
 import type { Host } from '../host/port.js';
+import { ShootdownError } from '../pci/error.js';
 import type { Slot } from '../pci/slot.js';
 import { Bus, COMPLETION_TIMEOUT_TICKS } from './bus/bus.js';
 import { Errors } from './bus/errors.js';
@@ -9,6 +10,7 @@ import type { Observer, SimEvent, Writer } from './events.js';
 import { armFaults, buildFunctions } from './functions/build.js';
 import { Engine } from './functions/engine.js';
 import type { SimFunction } from './functions/function.js';
+import { Hang } from './hang.js';
 import { simHost } from './host.js';
 import { Interrupts } from './interrupts/interrupts.js';
 import { runJump } from './jump/jump.js';
@@ -80,6 +82,7 @@ export class SimMachine {
   /** Events that had happened when the event loop had its last turn. */
   #turnAt = 0;
 
+  /** Throws `bad-input` for a machine that hangs as soon as it is at work. */
   constructor(description: MachineDescription, options: MachineOptions) {
     this.description = description;
     this.rules = { ...PLATFORMS[description.platform ?? 'x86-server'], ...description.rules };
@@ -212,8 +215,19 @@ export class SimMachine {
     }
     this.memory.ownRange(this.map.capture, 'capture');
     this.kernel = bootOldKernel(this);
-    this.run(WARM_UP_TICKS);
+    this.#warmUp();
     armFaults(this.functions, this.#faults);
+  }
+
+  #warmUp(): void {
+    try {
+      this.run(WARM_UP_TICKS);
+    } catch (error) {
+      if (!(error instanceof Hang)) throw error;
+      const { name, platform = 'x86-server' } = this.description;
+      const message = `${name}: the machine stops before any jump, so on platform ${platform} it would not be up: ${error.on}`;
+      throw new ShootdownError('bad-input', message, { cause: error });
+    }
   }
 
   /** PCIe 2.8: a configuration access is not posted, and its root port gives up one that is not answered. */

@@ -6,15 +6,19 @@ import type { Claims } from '../policies/policy.js';
 
 /**
  * What a shootdown says that is not so at that moment, by the bytes of configuration space and by what the functions
- * wait for; a line each.
+ * wait for; a line each. `exempted`: what rules besides the default ones leave alone.
  */
-export function falseClaims(machine: SimMachine, claims: Claims): string[] {
+export function falseClaims(
+  machine: SimMachine,
+  claims: Claims,
+  exempted: (slot: Slot) => boolean,
+): string[] {
   const { place, functions } = claims;
   return [
     ...functions.flatMap((claim) =>
       falseClaim(machine, claim).map((what) => `${place}: ${claim.slot} ${what}`),
     ),
-    ...leftAlone(machine, claims),
+    ...leftAlone(machine, claims, exempted),
   ];
 }
 
@@ -22,7 +26,11 @@ export function falseClaims(machine: SimMachine, claims: Claims): string[] {
  * Functions that are left at work without one of the reasons that there are, whatever the record says of them. This
  * list is written down a second time on purpose: the product's own rules cannot judge themselves.
  */
-function leftAlone(machine: SimMachine, { place, end, functions }: Claims): string[] {
+function leftAlone(
+  machine: SimMachine,
+  { place, end, functions }: Claims,
+  exempted: (slot: Slot) => boolean,
+): string[] {
   if (end !== 'complete') return [];
   const claims = new Map(functions.map((claim) => [claim.slot, claim]));
   const wantedBuses = new Set(
@@ -34,7 +42,8 @@ function leftAlone(machine: SimMachine, { place, end, functions }: Claims): stri
     if (!fn.alive || !fn.inD0 || !fn.busMaster || Object.keys(faults).length > 0) continue;
     if (mayStay(description.classCode) || fn.isBridge || wantedBuses.has(busOf(slot))) continue;
     if (description.busMasterReadOnly) continue;
-    if (place === 'before' && machine.kernel?.drives(slot)) continue;
+    if (place === 'before' && (machine.kernel?.drives(slot) || description.holds)) continue;
+    if (exempted(slot)) continue;
     if (place === 'between' && slotParts(slot).domain !== 0) continue;
     const claim = claims.get(slot);
     // A record that says so of what it gated is judged above.

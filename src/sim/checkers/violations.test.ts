@@ -51,7 +51,7 @@ function judged({ result = {}, claims = [], commands = [], more = {}, walked = t
   return judgeOurs({
     result: { ...RESULT, ...result },
     policy: 'between',
-    records: walked ? [{ place: 'between', end: 'complete', functions, tick: OVER }] : [],
+    records: walked ? [{ place: 'between', end: 'complete', functions, tick: OVER, timeOver: false }] : [],
     untrue: [],
     log,
     era: 'today',
@@ -94,20 +94,18 @@ describe('what is held against ours', () => {
     expect(judged({ result, claims: [gated] }).violations).toHaveLength(1);
   });
 
-  it('not one that comes behind a function that hangs, where the record says that its time was over', () => {
-    const judgedBehind = (hung: string, end: string) => {
-      const records = [{ place: 'between' as const, end, functions: [], tick: OVER }];
-      return judged({
-        ...write(160),
-        more: { records, faults: new Map([[hung as Slot, { hangsAtJump: true }]]) },
-      });
+  it('not one that comes behind all that were found by the time that was allowed', () => {
+    const judgedAfter = (found: string, timeOver: boolean) => {
+      const functions = [{ ...gated, slot: found as Slot, reason: '' }];
+      const records = [{ place: 'between', end: 'time', functions, tick: OVER, timeOver }] as const;
+      return judged({ ...write(160), more: { records } });
     };
-    expect(judgedBehind('0000:00:1f.0', 'time')).toMatchObject({
+    expect(judgedAfter('0000:00:1f.0', true)).toMatchObject({
       violations: [],
       excuses: new Set(['time-over']),
     });
-    expect(judgedBehind('0000:00:1f.0', 'complete').violations).toHaveLength(1);
-    expect(judgedBehind('0000:02:00.0', 'time').violations).toHaveLength(1);
+    expect(judgedAfter('0000:00:1f.0', false).violations).toHaveLength(1);
+    expect(judgedAfter('0000:02:00.0', true).violations).toHaveLength(1);
   });
 
   it('not what came before the walk was over', () => {
@@ -128,8 +126,14 @@ describe('what is held against ours', () => {
     const places = (before: FunctionResult, between: FunctionResult | null): Partial<PlayedJump> => ({
       policy: 'ours',
       records: [
-        { place: 'before', end: 'complete', functions: [before], tick: OVER },
-        { place: 'between', end: 'complete', functions: between ? [between] : [], tick: OVER + 20 },
+        { place: 'before', end: 'complete', functions: [before], tick: OVER, timeOver: false },
+        {
+          place: 'between',
+          end: 'complete',
+          functions: between ? [between] : [],
+          tick: OVER + 20,
+          timeOver: false,
+        },
       ],
     });
     const of = (claim: Omit<FunctionResult, 'reason'>): FunctionResult => ({ ...claim, reason: '' });

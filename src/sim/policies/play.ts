@@ -1,7 +1,8 @@
 import { type Machine, scan } from '../../host/scan.js';
 import type { Slot } from '../../pci/slot.js';
+import { decider } from '../../quiesce/decide.js';
 import { defaultPolicy } from '../../quiesce/default-policy.js';
-import type { Policy } from '../../quiesce/policy.js';
+import type { Place, Policy } from '../../quiesce/policy.js';
 import { falseClaims } from '../checkers/false-claims.js';
 import type { Era, Faults } from '../description.js';
 import type { SimFunction } from '../functions/function.js';
@@ -9,6 +10,7 @@ import { JumpLog } from '../jump/jump-log.js';
 import type { JumpHooks, JumpOptions } from '../jump/options.js';
 import type { JumpResult } from '../jump/result.js';
 import type { SimMachine } from '../machine.js';
+import { TICKS_PER_MS } from '../ticks.js';
 import { performBetween } from './between.js';
 import { jumpPolicy, OURS } from './index.js';
 import type { PolicyName } from './names.js';
@@ -24,6 +26,8 @@ export interface PlayOptions extends Omit<JumpOptions, keyof JumpHooks> {
 /** What ours said of a place, and when it was over there. */
 export interface PlaceRecord extends Claims {
   readonly tick: number;
+  /** It says that its time was over, and it was. */
+  readonly timeOver: boolean;
 }
 
 export interface PlayedJump {
@@ -53,13 +57,21 @@ export async function playJump(
 ): Promise<PlayedJump> {
   const records: PlaceRecord[] = [];
   const untrue: string[] = [];
+  let stubBegan = 0;
   // A kernel is wrapped long before it is needed.
   const known: Machine | null = OURS.has(name) ? await machine.beforehand(() => scan(machine.host)) : null;
   const hooks = jumpPolicy(name).hooks({
-    ...{ machine, path, policy, known, stub },
+    ...{ machine, path, policy, known },
+    stub: (surroundings) => {
+      stubBegan = machine.now;
+      return stub(surroundings);
+    },
     record: (claims) => {
-      records.push({ ...claims, tick: machine.now });
-      untrue.push(...falseClaims(machine, claims));
+      const { now: tick } = machine;
+      const timeOver =
+        claims.end === 'time' && tick - stubBegan >= policy.between.walkTimeoutMs * TICKS_PER_MS;
+      records.push({ ...claims, tick, timeOver });
+      untrue.push(...falseClaims(machine, claims, added(policy, known, claims.place)));
     },
   });
   const log = new JumpLog();
@@ -75,6 +87,16 @@ export async function playJump(
   } finally {
     stop();
   }
+}
+
+/** What somebody added to the default policy leaves alone. */
+function added(policy: Policy, known: Machine | null, place: Place): (slot: Slot) => boolean {
+  const usual = new Set(defaultPolicy().rules.map(({ id }) => id));
+  const rules = policy.rules.filter(({ id }) => !usual.has(id));
+  if (known === null || rules.length === 0) return () => false;
+  const otherwise = { action: 'gate', reason: 'nobody added anything about it' } as const;
+  const decide = decider({ ...policy, rules, otherwise }, known, place);
+  return (slot) => ['exempt', 'preserve'].includes(decide(slot).action);
 }
 
 function bridgesAbove(fn: SimFunction): Slot[] {
