@@ -23,7 +23,7 @@ export function flightResults(record: FlightRecord, policy?: Policy): FlightResu
   return record.entries
     .map((entry) => {
       const reason = reasons.get(entry.rule.id ?? '') ?? DEFAULT_REASON[entry.outcome] ?? '';
-      return { slot: entry.slot, ...cutShort(resultOf(entry, reason), entry, record), entry };
+      return { slot: entry.slot, ...resultOf(entry, reason), entry };
     })
     .sort((a, b) => compareSlots(a.slot, b.slot));
 }
@@ -39,23 +39,6 @@ function unfinished({ verdict, outcome }: FlightResult): boolean {
 }
 
 type Result = Pick<FunctionResult, 'verdict' | 'outcome' | 'reason'>;
-
-/** A walk that ended between its passes left what it had gated without the wait, or with its messages on. */
-function cutShort(result: Result, entry: FlightEntry, { phase }: FlightRecord): Result {
-  const { outcome } = result;
-  if (outcome !== 'done' && outcome !== 'partial') return result;
-  const skipped = (what: string): Result => ({
-    ...{ ...result, outcome: 'skipped' },
-    reason: `BME is clear; the walk ended before ${what}`,
-  });
-  const { pending, msi, msix } = entry;
-  if ((phase === 'gate' || phase === 'wait') && pending.offset !== null && pending.outcome === 'none')
-    return skipped('it was waited for');
-  const left = [msi, msix].some(({ offset, became }) => offset !== null && became === 'none');
-  return UNFINISHED.has(phase) && left ? skipped('its messages were looked at') : result;
-}
-
-const UNFINISHED: ReadonlySet<FlightRecord['phase']> = new Set(['gate', 'wait', 'messages']);
 
 function resultOf(entry: FlightEntry, ruleReason: string): Result {
   const exempt = (reason: string): Result => ({ verdict: registersSay(entry), outcome: 'exempt', reason });

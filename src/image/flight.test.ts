@@ -259,21 +259,6 @@ describe('results', () => {
     expect(result(more)).toBe(expected);
   });
 
-  it.each([
-    ['gate', pending('none'), 'skipped'],
-    ['wait', pending('none'), 'skipped'],
-    ['wait', { ...pending('none'), outcome: 'ignored' }, 'ignored'],
-    ['messages', pending('none'), 'done'],
-    ['messages', msix('none'), 'skipped'],
-    ['messages', { ...msix('none'), outcome: 'partial' }, 'skipped'],
-    ['messages', msix('disabled'), 'done'],
-    ['done', msix('none'), 'done'],
-    ['discover', msix('none'), 'done'],
-  ])('of a walk that ended in the phase %s: %j is %s', (phase, more, expected) => {
-    const entries = [{ ...DONE, ...more }];
-    expect(flightResults(parse({ end: 'time', phase, entries } as never))[0]?.outcome).toBe(expected);
-  });
-
   it('take their reasons from the policy that the kernel was wrapped with, and from no other', () => {
     const exempt = parse({
       template: TEMPLATE,

@@ -13,10 +13,10 @@ export function falseClaims(
   claims: Claims,
   exempted: (slot: Slot) => boolean,
 ): string[] {
-  const { place, functions } = claims;
+  const { place, end, functions } = claims;
   return [
     ...functions.flatMap((claim) =>
-      falseClaim(machine, claim).map((what) => `${place}: ${claim.slot} ${what}`),
+      falseClaim(machine, claim, end).map((what) => `${place}: ${claim.slot} ${what}`),
     ),
     ...leftAlone(machine, claims, exempted),
   ];
@@ -67,7 +67,11 @@ function busOf(slot: Slot): string {
 
 const WORDS = { msi: 'MSI', msix: 'MSI-X' } as const;
 
-function falseClaim(machine: SimMachine, { slot, verdict, outcome }: FunctionResult): string[] {
+function falseClaim(
+  machine: SimMachine,
+  { slot, verdict, outcome }: FunctionResult,
+  end: Claims['end'],
+): string[] {
   const fn = machine.functions.get(slot);
   if (!fn) return ['is told of, and there is no such function'];
   const gated = verdict === 'gated' || verdict === 'stopped';
@@ -88,6 +92,8 @@ function falseClaim(machine: SimMachine, { slot, verdict, outcome }: FunctionRes
   const done = outcome === 'done' || outcome === 'already';
   if (done && ((high << 8) & regs.PCI_COMMAND_INTX_DISABLE) === 0)
     problems.push('is said to be gated, and its INTx is not disabled');
+  // Waits and messages come last, and a record that says that it ended early does not say how far these went.
+  if (end !== 'complete') return problems;
   if (done && fn.messages !== null)
     problems.push(`is said to be ${verdict}, and its ${WORDS[fn.messages]} is on`);
   // One that ignores BME goes on asking. Only these have a register that shows what is pending; `timeout` and the like say that they were not waited for.

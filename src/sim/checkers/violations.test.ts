@@ -104,7 +104,10 @@ describe('what is held against ours', () => {
       violations: [],
       excuses: new Set(['time-over']),
     });
-    expect(judgedAfter('0000:00:1f.0', false).violations).toHaveLength(1);
+    expect(judgedAfter('0000:00:1f.0', false).violations).toEqual([
+      'between: the record says that it ended early (time), and it had time',
+      expect.stringMatching(/still writes/),
+    ]);
     expect(judgedAfter('0000:02:00.0', true).violations).toHaveLength(1);
   });
 

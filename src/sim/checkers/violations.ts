@@ -104,6 +104,7 @@ class Judge {
 
   judge(): Judgement {
     this.#missing();
+    this.#endedEarly();
     this.#writes();
     this.#hang();
     const { storms, lost, faults, wantedLost, corrupted } = this.#result;
@@ -136,6 +137,13 @@ class Judge {
     const recorded = this.#played.records.map(({ place }) => place);
     for (const place of turnsTaken(this.#played))
       if (!recorded.includes(place)) this.#violations.push(`${place}: ours had its turn, and left no record`);
+  }
+
+  /** Only time that has passed ends a walk early: no policy that is judged asks for another end. */
+  #endedEarly(): void {
+    for (const { place, end, timeOver } of this.#played.records)
+      if (end !== 'complete' && !timeOver)
+        this.#violations.push(`${place}: the record says that it ended early (${end}), and it had time`);
   }
 
   /** Any write that got through, whether or not it hit anything. */
