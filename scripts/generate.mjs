@@ -220,7 +220,7 @@ const PATHS = ['normal', 'crash'];
 const URL_SHAPES = {
   'git.kernel.org': /^\/(linus\/[0-9a-f]{12}|pub\/scm\/.+)$/,
   'lore.kernel.org': /^\/r\/[^/<>\s]+@[^/<>\s]+$/,
-  'github.com': /^\/[\w.-]+\/[\w.-]+\/issues\/\d+$/,
+  'github.com': /^\/[\w.-]+\/[\w.-]+\/(issues|pull)\/\d+$/,
 };
 
 /** All entries in the order of their ids. Throws with everything that is wrong. */

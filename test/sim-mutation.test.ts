@@ -51,6 +51,8 @@ describe('ours, broken in one thing', () => {
     ['nothing, told as stopped', /its device still has work/],
     ['everything exempt', /there is no reason for it/],
     ['buses from 3 up forgotten', /there is no reason for it/],
+    ['nothing, until its time is over', /still writes/],
+    ['nothing where its time is over', /there is no reason for it/],
     ['exemptions', /is lost to|its DMA was wanted|a part in a hang/],
   ] as const)('%s: is caught by the soak', { timeout: 240_000 }, async (breakage, words) => {
     expect((await caughtBySoak(breakage))?.what).toMatch(words);

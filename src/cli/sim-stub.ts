@@ -52,15 +52,21 @@ async function runStub(
   const wrapped = wrapImage(emptyKernel(alignUp(INIT_BYTES_MIN + 2 * room)), { stub, table, tailBytes });
   const image = parseBzImage(wrapped);
   if (!findBlock(image)) throw new Error('not wrapped');
+  let executed = 0;
   const run = new ImageRun({
     code: wrapped.subarray(image.codeAt),
     bootParams: wrapped.slice(0, BOOT_PARAMS.size),
     commandLine: COMMAND_LINE,
     decoder,
     // The counter goes with the machine's time; between two accesses an instruction takes some of it, as PAUSE does.
-    ticks: ({ instructions }) => Math.round(clock.now() * TSC_KHZ) + instructions * TICKS_PER_INSTRUCTION,
+    ticks: ({ instructions }) => {
+      executed = instructions;
+      return Math.round(clock.now() * TSC_KHZ) + instructions * TICKS_PER_INSTRUCTION;
+    },
   });
   const exit = await runOnHost(run.run(), host);
+  // What these instructions took, the machine has still to live through.
+  await clock.sleep((executed * TICKS_PER_INSTRUCTION) / TSC_KHZ);
   const disturbed = run.disturbed();
   if (exit.kind !== 'arrived' || disturbed.length > 0) {
     const why =

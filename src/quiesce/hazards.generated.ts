@@ -80,7 +80,7 @@ export const HAZARDS: Readonly<Record<HazardId, { title: string; source: string 
   },
   H14: {
     title: 'Poisoned TLPs while the SMMU is reset',
-    source: 'https://github.com/NVIDIA/NV-Kernels/issues/462',
+    source: 'https://github.com/NVIDIA/NV-Kernels/pull/462',
   },
   H15: {
     title: 'VGA text write while the card is in graphics mode',
@@ -104,7 +104,7 @@ export const HAZARDS: Readonly<Record<HazardId, { title: string; source: string 
     source: 'https://github.com/open-power/op-build/issues/538',
   },
   H21: {
-    title: 'A minute lost to a hotplug command',
+    title: 'A second lost to each hotplug command',
     source: 'http://lists.infradead.org/pipermail/kexec/2018-May/020601.html',
   },
   H22: {

@@ -7,6 +7,7 @@ import type { FunctionResult } from '../../src/quiesce/journal.js';
 import { makePlan } from '../../src/quiesce/plan.js';
 import type { Plan, WriteStep } from '../../src/quiesce/plan-data.js';
 import type { Policy } from '../../src/quiesce/policy.js';
+import { performBetween } from '../../src/sim/policies/between.js';
 import type { StubRunner } from '../../src/sim/policies/policy.js';
 
 /** What a shootdown must not be without, each of which can be broken. */
@@ -21,13 +22,18 @@ export const BREAKAGES = [
   'nothing, told as stopped', // gates, and claims more
   'everything exempt', // and says so
   'buses from 3 up forgotten',
+  'nothing, until its time is over',
+  'nothing where its time is over', // sound elsewhere
 ] as const;
 /** Or the policy without one of its rules. */
 export type Breakage = (typeof BREAKAGES)[number] | { readonly withoutRule: string };
 
 /** A stub that performs the plan blindly, with one thing broken, and most often reports as if nothing were. */
 export function brokenStub(breakage: Breakage): StubRunner {
-  return async ({ host, policy, known }) => {
+  return async (surroundings) => {
+    if (breakage === 'nothing, until its time is over') return idle(surroundings);
+    if (breakage === 'nothing where its time is over') return soundUnlessCut(surroundings);
+    const { host, policy, known } = surroundings;
     const scanned = await scan(host, { extended: false });
     const machine: Machine = known ? { ...scanned, facts: known.facts } : scanned;
     const plan = makePlan(machine, changed(policy, breakage), { at: 'between' });
@@ -40,6 +46,17 @@ export function brokenStub(breakage: Breakage): StubRunner {
     return { place: 'between', end: 'complete', functions: told };
   };
 }
+
+const idle: StubRunner = async ({ clock, policy }) => {
+  await clock.sleep(policy.between.walkTimeoutMs);
+  return { place: 'between', end: 'time', functions: [] };
+};
+
+const soundUnlessCut: StubRunner = async (surroundings) => {
+  const harmless: Host = { ...surroundings.host, write: async () => {} };
+  const { end } = await performBetween({ ...surroundings, host: harmless });
+  return end === 'time' ? { place: 'between', end, functions: [] } : performBetween(surroundings);
+};
 
 function asStopped(claim: FunctionResult): FunctionResult {
   return claim.verdict === 'gated' ? { ...claim, verdict: 'stopped' } : claim;

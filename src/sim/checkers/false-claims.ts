@@ -1,24 +1,26 @@
 import * as regs from '../../pci/regs.js';
-import { type Slot, slotParts } from '../../pci/slot.js';
+import { compareSlots, type Slot, slotParts } from '../../pci/slot.js';
 import type { FunctionResult } from '../../quiesce/journal.js';
 import type { SimMachine } from '../machine.js';
 import type { Claims } from '../policies/policy.js';
 
 /**
  * What a shootdown says that is not so at that moment, by the bytes of configuration space and by what the functions
- * wait for; a line each. `exempted`: what rules besides the default ones leave alone.
+ * wait for; a line each. `exempted`: what rules besides the default ones leave alone. `reach`: the first function that
+ * could not be looked at in time.
  */
 export function falseClaims(
   machine: SimMachine,
   claims: Claims,
   exempted: (slot: Slot) => boolean,
+  reach: Slot | null,
 ): string[] {
   const { place, end, functions } = claims;
   return [
     ...functions.flatMap((claim) =>
       falseClaim(machine, claim, end).map((what) => `${place}: ${claim.slot} ${what}`),
     ),
-    ...leftAlone(machine, claims, exempted),
+    ...leftAlone(machine, claims, exempted, reach),
   ];
 }
 
@@ -28,10 +30,10 @@ export function falseClaims(
  */
 function leftAlone(
   machine: SimMachine,
-  { place, end, functions }: Claims,
+  { place, functions }: Claims,
   exempted: (slot: Slot) => boolean,
+  reach: Slot | null,
 ): string[] {
-  if (end !== 'complete') return [];
   const claims = new Map(functions.map((claim) => [claim.slot, claim]));
   const wantedBuses = new Set(
     [...machine.functions.values()].filter((fn) => fn.description.wanted).map((fn) => busOf(fn.slot)),
@@ -39,6 +41,7 @@ function leftAlone(
   const problems: string[] = [];
   for (const fn of machine.functions.values()) {
     const { slot, description, faults } = fn;
+    if (reach !== null && compareSlots(slot, reach) >= 0) break;
     if (!fn.alive || !fn.inD0 || !fn.busMaster || Object.keys(faults).length > 0) continue;
     if (mayStay(description.classCode) || fn.isBridge || wantedBuses.has(busOf(slot))) continue;
     if (description.busMasterReadOnly) continue;

@@ -51,7 +51,7 @@ function judged({ result = {}, claims = [], commands = [], more = {}, walked = t
   return judgeOurs({
     result: { ...RESULT, ...result },
     policy: 'between',
-    records: walked ? [{ place: 'between', end: 'complete', functions, tick: OVER, timeOver: false }] : [],
+    records: walked ? [{ place: 'between', end: 'complete', functions, tick: OVER, ...IN_TIME }] : [],
     untrue: [],
     log,
     era: 'today',
@@ -62,6 +62,8 @@ function judged({ result = {}, claims = [], commands = [], more = {}, walked = t
     ...more,
   });
 }
+
+const IN_TIME = { timeOver: false, reach: null };
 
 const gated = { slot: CARD, verdict: 'gated', outcome: 'done' } as const;
 const stopped = { ...gated, verdict: 'stopped' } as const;
@@ -94,21 +96,22 @@ describe('what is held against ours', () => {
     expect(judged({ result, claims: [gated] }).violations).toHaveLength(1);
   });
 
-  it('not one that comes behind all that were found by the time that was allowed', () => {
-    const judgedAfter = (found: string, timeOver: boolean) => {
-      const functions = [{ ...gated, slot: found as Slot, reason: '' }];
-      const records = [{ place: 'between', end: 'time', functions, tick: OVER, timeOver }] as const;
+  it('not one that comes behind all that can be looked at in the time that was allowed', () => {
+    const judgedAfter = (reach: string | null, timeOver: boolean) => {
+      const record = { place: 'between', end: 'time', functions: [], tick: OVER } as const;
+      const records = [{ ...record, timeOver, reach: reach as Slot | null }];
       return judged({ ...write(160), more: { records } });
     };
-    expect(judgedAfter('0000:00:1f.0', true)).toMatchObject({
+    expect(judgedAfter(CARD, true)).toMatchObject({
       violations: [],
       excuses: new Set(['time-over']),
     });
-    expect(judgedAfter('0000:00:1f.0', false).violations).toEqual([
+    expect(judgedAfter(CARD, false).violations).toEqual([
       'between: the record says that it ended early (time), and it had time',
       expect.stringMatching(/still writes/),
     ]);
     expect(judgedAfter('0000:02:00.0', true).violations).toHaveLength(1);
+    expect(judgedAfter(null, true).violations).toHaveLength(1);
   });
 
   it('not what came before the walk was over', () => {
@@ -129,13 +132,13 @@ describe('what is held against ours', () => {
     const places = (before: FunctionResult, between: FunctionResult | null): Partial<PlayedJump> => ({
       policy: 'ours',
       records: [
-        { place: 'before', end: 'complete', functions: [before], tick: OVER, timeOver: false },
+        { place: 'before', end: 'complete', functions: [before], tick: OVER, ...IN_TIME },
         {
           place: 'between',
           end: 'complete',
           functions: between ? [between] : [],
           tick: OVER + 20,
-          timeOver: false,
+          ...IN_TIME,
         },
       ],
     });

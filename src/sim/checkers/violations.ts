@@ -17,7 +17,7 @@ export const EXCUSES = {
   'no-intx-disable': 'the record says that INTx-disable did not stick: a PCI 2.2 function',
   unreachable: 'the function lies in a PCI segment that ports CF8 and CFC do not reach',
   'time-over':
-    'the record says that the time to look for functions was over, and it was; the function comes after those that were found',
+    'the record says that the time to look for functions was over, and it was; the function comes after those that can be looked at by then',
   platform: 'no function did it: an interrupt controller’s own writes, a timer, a processor',
   'ignores-bme': 'the function goes on with its own BME clear, which no register of it can stop',
   'falls-off': 'the function falls off the bus sooner or later: there is nothing that could be written to',
@@ -262,9 +262,8 @@ class Judge {
     if (partly && by === 'line' && log.lacksIntxDisable(slot)) return 'no-intx-disable';
     if (claim !== null) return null;
     if (this.#cannotReach(slot)) return 'unreachable';
-    // A stub looks for functions in their order.
-    const beyond = record.functions.every((found) => compareSlots(found.slot, slot) < 0);
-    return record.timeOver && beyond ? 'time-over' : null;
+    const { timeOver, reach } = record;
+    return timeOver && reach !== null && compareSlots(reach, slot) <= 0 ? 'time-over' : null;
   }
 
   #faults(slot: Slot): Faults {

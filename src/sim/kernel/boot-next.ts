@@ -34,9 +34,10 @@ export function calibrateDelay(machine: SimMachine, cpu: number): void {
  */
 export function enumerate(machine: SimMachine, kernel: Kernel): void {
   const preserved = preservedFunctions(machine);
-  // Of a device that does not answer it asks function 0 only, and waits for that.
+  // Of a device that does not answer it asks function 0 only, and waits for that; what is below it is not asked.
   for (const fn of machine.functions.values())
-    if (fn.silent && fn.address.function === 0) machine.configRead(fn, regs.PCI_VENDOR_ID, 4);
+    if (fn.silent && fn.address.function === 0 && !fn.physfn && !fn.parent?.silent)
+      machine.configRead(fn, regs.PCI_VENDOR_ID, 4);
   const found = [...machine.functions.values()].filter((fn) => fn.alive && !fn.physfn);
   kernel.found = new Set(found);
   for (const fn of found) {

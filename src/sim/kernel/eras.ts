@@ -21,8 +21,8 @@ export interface Habits {
 
 const HABITS: Readonly<Record<Era, Habits>> = {
   /**
-   * Before Linux 2.6.19. None of the later cures. The wait by tick is an inference, for a PC: x86 of that time waited by
-   * a delay loop.
+   * Before Linux 2.6.19. None of the later cures. The wait by tick is supposed: x86 of that time waited by a delay loop
+   * of at most a second.
    */
   '2006': {
     endsPins: false,

@@ -4,6 +4,7 @@ import { decider } from '../../quiesce/decide.js';
 import { defaultPolicy } from '../../quiesce/default-policy.js';
 import type { Place, Policy } from '../../quiesce/policy.js';
 import { falseClaims } from '../checkers/false-claims.js';
+import { walkReach } from '../checkers/walk-reach.js';
 import type { Era, Faults } from '../description.js';
 import type { SimFunction } from '../functions/function.js';
 import { JumpLog } from '../jump/jump-log.js';
@@ -28,6 +29,8 @@ export interface PlaceRecord extends Claims {
   readonly tick: number;
   /** It says that its time was over, and it was. */
   readonly timeOver: boolean;
+  /** The first function that nobody could have come to by then; `null` for none, and where time was not over. */
+  readonly reach: Slot | null;
 }
 
 export interface PlayedJump {
@@ -68,10 +71,11 @@ export async function playJump(
     },
     record: (claims) => {
       const { now: tick } = machine;
-      const timeOver =
-        claims.end === 'time' && tick - stubBegan >= policy.between.walkTimeoutMs * TICKS_PER_MS;
-      records.push({ ...claims, tick, timeOver });
-      untrue.push(...falseClaims(machine, claims, added(policy, known, claims.place)));
+      const allowed = policy.between.walkTimeoutMs * TICKS_PER_MS;
+      const timeOver = claims.end === 'time' && tick - stubBegan >= allowed;
+      const reach = timeOver ? walkReach(machine, allowed) : null;
+      records.push({ ...claims, tick, timeOver, reach });
+      untrue.push(...falseClaims(machine, claims, added(policy, known, claims.place), reach));
     },
   });
   const log = new JumpLog();
