@@ -91,7 +91,9 @@ function table(first: string, rows: readonly string[]): string[] {
 
 function row(first: string, { name, mechanism, path, expect, fact, confidence }: Scenario): string {
   const others =
-    fact === null || fact.under === 'none' ? '' : `, \`${fact.under}\`: ${verdict(expect[fact.under])}`;
+    fact === null || fact.under === 'none' || fact.under === 'ours'
+      ? ''
+      : `, \`${fact.under}\`: ${verdict(expect[fact.under])}`;
   const what = `${mechanism}: [${name}](../scenarios/${name}.json), ${path} path`;
   return `| ${first} | ${what} | ${verdict(expect.none)}${others} | ${verdict(expect.ours)} | ${confidence} |`;
 }

@@ -1,7 +1,7 @@
 import { ShootdownError } from '../pci/error.js';
+import { TEXT_MAX } from './options.js';
 import { readError } from './read-error.js';
 
-const BYTES_MAX = 64 * 1024 * 1024;
 const NAME = 'standard input';
 
 /**
@@ -20,7 +20,7 @@ export async function readStandardInput(signal?: AbortSignal): Promise<string> {
       const bytes = Buffer.from(chunk);
       chunks.push(bytes);
       total += bytes.length;
-      if (total > BYTES_MAX) throw new ShootdownError('bad-input', `${NAME}: larger than 64 MiB`);
+      if (total > TEXT_MAX) throw new ShootdownError('bad-input', `${NAME}: larger than 64 MiB`);
     }
   } catch (cause) {
     throw cause instanceof ShootdownError ? cause : readError(NAME, cause);

@@ -78,7 +78,7 @@ export const TABLE = {
   magicAt: 0, // u32
   versionAt: 4, // u16
   flags: 6, // u16, TABLE_FLAGS
-  walkTicks: 8, // u64: TSC ceiling of the whole walk
+  walkTicks: 8, // u64: TSC ceiling of the search for functions; gating has what is left, at least half of it
   pendingTicks: 16, // u64: the bound that all functions share while they are waited for
   slowTicks: 24, // u64: waited before each access; 0 but in tests
   maxAccesses: 32, // u32: reads and writes of configuration space in all
@@ -251,9 +251,9 @@ export const RECORD = {
   entriesTotal: 24, // u32: that the stub had; more than `entries` if it was truncated
   end: 28, // u8, END
   vector: 29, // u8: of the exception that ended it
-  phase: 30, // u8, PHASE: where it ended
+  phase: 30, // u8, PHASE: where it ended; `discover` where time ran out there, though what was found was gated then
   nmis: 31, // u8, stays at 255
-  rid: 32, // u32: of the last access
+  rid: 32, // u32: of the last access; where time ran out in `discover`, of the one by then
   functions: 36, // u32: that answered
   buses: 40, // u32: that were looked at
   reads: 44, // u32

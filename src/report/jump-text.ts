@@ -96,7 +96,7 @@ export function whatBroke(result: Outcome): string {
     : `The verdict is ${verdict}.`;
 }
 
-/** What it is stuck on, with those who had a part in it and are not named anyway. */
+/** What it is stuck on, with those who had a part in it and are not named anyway. @internal */
 export function stuckWords({
   on,
   slots,

@@ -1,11 +1,13 @@
 /** What kind of thing the processor waits for, or was stopped by; the words beside it are for people. */
-export type HangCause =
-  | 'error' // firmware, or an NMI, after an uncorrectable error
-  | 'access-refused' // its own access to a device
-  | 'awaits-dma' // a driver, for an answer that comes by DMA
-  | 'firmware-awaits-dma'
-  | 'storm'
-  | 'timer';
+export const HANG_CAUSES = [
+  'error', // firmware, or an NMI, after an uncorrectable error
+  'access-refused', // its own access to a device
+  'awaits-dma', // a driver, for an answer that comes by DMA
+  'firmware-awaits-dma',
+  'storm',
+  'timer',
+] as const;
+export type HangCause = (typeof HANG_CAUSES)[number];
 
 /** The processor gets no further: nothing but a reset helps. Thrown through whatever it was executing. */
 export class Hang extends Error {

@@ -94,7 +94,7 @@ export function emitAccess(a: Assembler): void {
   a.mov(r9, rax);
   a.ret();
 
-  a.comment('ends the walk when its time is over; r9: now');
+  a.comment('leaves what it is at when its time is over; r9: now');
   a.label('checkTime');
   timeStamp(a);
   a.mov(r9, rax);

@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import { PLACES } from '../../quiesce/policy.js';
 import { count, hexadecimal, name, slot } from '../../quiesce/schema-parts.js';
+import { HANG_CAUSES } from '../../sim/hang.js';
 import { JUMP_VERDICTS, STAGES } from '../../sim/jump/result.js';
 import { functionResultEntries } from './journal.js';
 
@@ -22,15 +23,6 @@ export const ownerSchema = v.picklist([
 ]);
 
 const path = v.picklist(['normal', 'crash']);
-/** What kind of thing stopped the processor. @internal */
-export const HANG_CAUSES = [
-  'error',
-  'access-refused',
-  'awaits-dma',
-  'firmware-awaits-dma',
-  'storm',
-  'timer',
-] as const;
 const region = v.picklist(['image', 'initramfs', 'kernel-memory', 'dump']);
 const refused = v.strictObject({ slot, by: slot, count });
 const page = v.strictObject({

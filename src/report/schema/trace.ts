@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import { count, hexadecimal, slot } from '../../quiesce/schema-parts.js';
-import { HANG_CAUSES, milliseconds, ownerSchema } from './jump.js';
+import { HANG_CAUSES } from '../../sim/hang.js';
+import { milliseconds, ownerSchema } from './jump.js';
 
 const line = count;
 const slots = v.array(slot);

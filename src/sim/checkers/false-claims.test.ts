@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import * as regs from '../../pci/regs.js';
 import type { Slot } from '../../pci/slot.js';
 import { defaultPolicy } from '../../quiesce/default-policy.js';
 import type { Policy } from '../../quiesce/policy.js';
@@ -11,10 +12,10 @@ const NIC: FunctionDescription = {
   ...{ slot: CARD, vendor: 0x8086, device: 0x100e, classCode: 0x020000, workload: 'nic' },
   driver: { name: 'e1000', shutdown: true },
 };
-const KEPT: Policy = {
+const kept = (action: 'exempt' | 'preserve'): Policy => ({
   ...defaultPolicy(),
-  rules: [{ id: 'keep', match: { slot: CARD }, action: 'exempt', reason: 'netconsole needs it' }],
-};
+  rules: [{ id: 'keep', match: { slot: CARD }, action, reason: 'netconsole needs it' }],
+});
 
 const play = (card: FunctionDescription, options: PlayOptions) =>
   playJump(createMachine({ name: 'one card', captureDrivers: [], functions: [card] }), 'ours', {
@@ -31,9 +32,11 @@ const idle =
   };
 
 it('a function is left alone for a reason where a rule was added for it, and not else', async () => {
-  expect((await play(NIC, { path: 'crash', policy: KEPT })).untrue).toEqual([]);
   const stub = idle('complete', 1);
-  expect((await play(NIC, { path: 'crash', policy: KEPT, stub })).untrue).toEqual([]);
+  for (const action of ['exempt', 'preserve'] as const) {
+    expect((await play(NIC, { path: 'crash', policy: kept(action) })).untrue).toEqual([]);
+    expect((await play(NIC, { path: 'crash', policy: kept(action), stub })).untrue).toEqual([]);
+  }
   expect((await play(NIC, { path: 'crash', stub })).untrue).toEqual([
     `between: ${CARD} is left with BME set, not mentioned, and there is no reason for it`,
   ]);
@@ -61,4 +64,20 @@ it('the time is over only once it has passed', async () => {
   expect(await timeOver(walkTimeoutMs - 1)).toEqual([false]);
   expect(await timeOver(walkTimeoutMs)).toEqual([true]);
   expect(await timeOver(walkTimeoutMs, 'complete')).toEqual([false]);
+});
+
+it('that its messages are off is said only by a record that is complete', async () => {
+  const card: FunctionDescription = { ...NIC, messages: 'msi' };
+  const untrue = async (end: string) => {
+    const gateOnly: StubRunner = async ({ host }) => {
+      const command = await host.read(CARD, regs.PCI_COMMAND, 2);
+      const gated = (command & ~regs.PCI_COMMAND_MASTER) | regs.PCI_COMMAND_INTX_DISABLE;
+      await host.write(CARD, regs.PCI_COMMAND, 2, gated);
+      const functions = [{ slot: CARD, verdict: 'gated', outcome: 'done', reason: '' }] as const;
+      return { place: 'between', end, functions };
+    };
+    return (await play(card, { path: 'crash', stub: gateOnly })).untrue;
+  };
+  expect(await untrue('time')).toEqual([]);
+  expect(await untrue('complete')).toEqual([`between: ${CARD} is said to be gated, and its MSI is on`]);
 });

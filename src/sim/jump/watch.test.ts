@@ -136,6 +136,14 @@ describe('what is told of a jump', () => {
     }
   });
 
+  it('says nothing of messages where a storm is of a line', () => {
+    const seen = watch();
+    seen.booted();
+    seen.observer(message(DISK, 30, 50));
+    seen.observer(hung('storm'));
+    expect(texts(seen)).toEqual([[90, null, 'stuck on interrupts']]);
+  });
+
   it('has the first write of a function whose DMA is wanted, once the old kernel is gone', () => {
     const seen = watch(null, (page) => page, WANTED);
     seen.observer(write(40, 'preserved'));

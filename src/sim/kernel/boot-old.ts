@@ -1,13 +1,11 @@
 import * as regs from '../../pci/regs.js';
 import type { SimFunction } from '../functions/function.js';
 import type { SimMachine } from '../machine.js';
-import { oldKernelPages } from '../memory/memory-map.js';
+import { oldKernelPages, PENDING_TABLE_PAGES } from '../memory/memory-map.js';
 import { PageAllocator } from '../memory/page-allocator.js';
 import { Kernel } from './kernel.js';
 
 const CPUS = 1024;
-/** GICv3: 64 KiB for each processor that has a redistributor, of which there are some. */
-const PENDING_TABLE_PAGES = 64;
 
 /** The kernel of a machine that has been up for a long time, and what others have left running meanwhile. */
 export function bootOldKernel(machine: SimMachine): Kernel {

@@ -45,3 +45,6 @@ export function memoryMap(functions: number): MemoryMap {
 export function oldKernelPages(functions: number): number {
   return 100 + 60 * functions;
 }
+
+/** GICv3: 64 KiB for each processor that has a redistributor, of which there are some. */
+export const PENDING_TABLE_PAGES = 64;

@@ -1,6 +1,6 @@
 import { createDevice } from '../devices/create.js';
 import { PAGE_BYTES } from '../memory/memory.js';
-import { oldKernelPages } from '../memory/memory-map.js';
+import { oldKernelPages, PENDING_TABLE_PAGES } from '../memory/memory-map.js';
 import type { Problem } from './check.js';
 import { functionOf } from './machine.js';
 import type { FunctionData, ScenarioData } from './schema.js';
@@ -17,8 +17,6 @@ interface Stretch {
 const RAM_MAX = 2 ** 32;
 /** A capture kernel's image and initramfs take as much as others do; besides it needs memory to work with. */
 const WORK_MIN = 2 ** 20;
-/** The tables that an old kernel gives a GICv3. */
-const PENDING_TABLE_PAGES = 64;
 
 /** Stretches that overlap, lie where there is no RAM, or are not whole pages, and too little for a kernel at work. */
 export function memoryProblems(memory: MemoryData, functions: readonly FunctionData[]): readonly Problem[] {
@@ -43,9 +41,10 @@ export function memoryProblems(memory: MemoryData, functions: readonly FunctionD
   problems.push(...overlaps(ram), ...overlaps(placed));
   if (problems.length > 0) return problems;
   const left = total - placed.reduce((sum, one) => sum + sizeOf(one), 0);
+  // Any scenario may be played with --path normal.
   const used = oldKernelBytes(functions) + sizeOf(image) + sizeOf(initramfs);
   if (left >= used) return [];
-  const short = `leaves ${text(left)} bytes beside capture, image and initramfs, and the old kernel, its devices and a next kernel that waits to be copied need ${text(used)}`;
+  const short = `leaves ${text(left)} bytes beside capture, image and initramfs, and the old kernel, its devices and, on the normal path, a next kernel that waits to be copied need ${text(used)}`;
   return [{ at: 'machine.memory.ram', text: short }];
 }
 

@@ -31,3 +31,16 @@ it('a matrix names what cannot be played', async () => {
   const scenarios = [{ ...scenario, name: 'mine', jump: { load: 'relocated' as const } }];
   await expect(runSimMatrix({ scenarios, policies: ['none'], seed: 1 })).rejects.toThrow(/^mine/);
 });
+
+it('a matrix that is stopped within a cell has the rows before it', async () => {
+  const scenario = shippedScenario('crash-busy-nic');
+  if (!scenario) throw new Error('no such scenario');
+  const stop = new AbortController();
+  const stub = async () => {
+    stop.abort();
+    throw stop.signal.reason;
+  };
+  const policies = ['none', 'between'] as const;
+  const matrix = await runSimMatrix({ scenarios: [scenario], policies, seed: 1, stub, signal: stop.signal });
+  expect([matrix.interrupted, matrix.rows.map(({ policy }) => policy)]).toEqual([true, ['none']]);
+});

@@ -156,6 +156,10 @@ describe('mixed machines', () => {
       'pendingForever',
       'vanishOnWrite',
     ]);
+    const hung = machines.flatMap(({ description, faults: wrong }) =>
+      description.functions.filter(({ slot }) => wrong[slot as Slot]?.hangsAtJump),
+    );
+    expect(hung.filter((fn) => fn.secondary || fn.wanted || fn.classCode === 0x060000)).toEqual([]);
     const of = (value: (machine: MachineDescription) => unknown) =>
       new Set(machines.map(({ description }) => value(description)));
     expect(of(({ platform }) => platform).size).toBe(5);
