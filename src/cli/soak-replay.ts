@@ -11,6 +11,7 @@ import { playCase } from '../sim/soak/play.js';
 import { EXIT, type ExitStatus } from './exit.js';
 import type { Io } from './io.js';
 import { jsonText } from './options.js';
+import { turn, unlessStopped } from './sim-options.js';
 import { interpretedStub } from './sim-stub.js';
 import { smallestOf } from './soak-smallest.js';
 
@@ -43,10 +44,17 @@ export async function replay(
   const settings: SoakSettings = { seed: ofCase ?? options.seed, functions, policy };
   const drawn = drawCase(settings, number);
   const played: PlayedJump[] = [];
-  const { jumps } = await playCase(drawn, {
-    stub: interpretedStub(),
-    onJump: (jump) => played.push(jump),
+  const outcome = await unlessStopped(io.signal, async () => {
+    await turn();
+    io.signal.throwIfAborted();
+    const onJump = (jump: PlayedJump) => played.push(jump);
+    return playCase(drawn, { stub: interpretedStub(), signal: io.signal, onJump });
   });
+  if (outcome === null) {
+    io.err(`shootdown: stopped while case ${number} was played\n`);
+    return EXIT.failed;
+  }
+  const { jumps } = outcome;
   const jump = jumps.findIndex(({ violations }) => violations.length > 0);
   const violation = jump < 0 ? null : { number, jump, what: [...(jumps[jump]?.violations ?? [])] };
   const again = replayCommand(settings, number);

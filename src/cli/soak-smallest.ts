@@ -13,7 +13,7 @@ import { playCase, type SoakPlayOptions } from '../sim/soak/play.js';
 import { shrinkCase } from '../sim/soak/shrink.js';
 import type { Io } from './io.js';
 import { jsonText } from './options.js';
-import { turn } from './sim-options.js';
+import { turn, unlessStopped } from './sim-options.js';
 
 const MODE = 0o644;
 /** A case that is still large by then is shown as it is. */
@@ -35,7 +35,11 @@ export async function smallestOf(
     shows: async (candidate) => {
       io.status(`making it smaller: ${++tried} tried, ${candidate.machine.functions.length} functions`);
       await turn();
-      return (await play(candidate)).jumps.some(({ violations }) => violations.length > 0);
+      const { signal } = io;
+      const played = await unlessStopped(signal, () =>
+        playCase(candidate, { signal, ...(stub ? { stub } : {}) }),
+      );
+      return played?.jumps.some(({ violations }) => violations.length > 0) ?? false;
     },
   });
   const { jumps } = await play(smallest);

@@ -35,6 +35,13 @@ describe('a machine like one that was scanned', () => {
     ]);
   });
 
+  it('has what sleeps do nothing, with BME as it is', async () => {
+    const machine = await scanned([of('00:01.0', 0x020000, { ...AT_WORK, power: 'D3hot' })]);
+    const [fn] = machineLike(machine).description.functions;
+    expect(fn).toMatchObject({ power: 'D3hot', busMaster: true });
+    expect(fn).not.toHaveProperty('workload');
+  });
+
   it('assumes drivers where none is told, as Linux has them for a whole class', async () => {
     const machine = await scanned([of('00:01.0', 0x010802), of('00:02.0', 0x020000)]);
     const untold = { ...machine, facts: new Map() };

@@ -127,7 +127,7 @@ function functionLike(
     ...(state === 'D3hot' ? { power: 'D3hot' as const } : {}),
     ...(facts.bootVga === undefined ? {} : { bootVga: facts.bootVga }),
     ...(facts.holds === undefined ? {} : { holds: facts.holds }),
-    ...(fn.bridge ? bridgeWork(fn) : workOf(node, driver)),
+    ...(fn.bridge ? bridgeWork(fn) : state === 'D3hot' ? { busMaster: isMaster(fn) } : workOf(node, driver)),
   };
 }
 

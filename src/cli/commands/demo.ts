@@ -21,6 +21,7 @@ import { EXIT, type ExitStatus } from '../exit.js';
 import type { Io, Run } from '../io.js';
 import { choice } from '../options.js';
 import { openScenario } from '../scenario-files.js';
+import { turn, unlessStopped } from '../sim-options.js';
 import { interpretedStub } from '../sim-stub.js';
 
 const BUSY_TICKS = 500;
@@ -36,13 +37,23 @@ export function demoCommand(program: Command, run: Run): void {
     .description('show on a simulated machine what a jump breaks, and how it is prevented')
     .addOption(choice('--machine <name>', 'which simulated machine', profileNames, 'server'))
     .addHelpText('after', EXIT_STATUS)
-    .action((options: { machine: string }) => run((io) => runDemo(options.machine, io)));
+    .action((options: { machine: string }) =>
+      run(async (io) => {
+        const status = await unlessStopped(io.signal, () => runDemo(options.machine, io));
+        if (status === null) io.err('shootdown: stopped\n');
+        return status ?? EXIT.failed;
+      }),
+    );
 }
 
 async function runDemo(name: string, io: Io): Promise<ExitStatus> {
   const { style } = io;
   const say = (text: string) => io.out(`${paragraph(text, 0, style)}\n`);
-  const title = (text: string) => io.out(`\n${style.bold(text)}\n`);
+  const title = async (text: string) => {
+    await turn();
+    io.signal.throwIfAborted();
+    io.out(`\n${styledLine(style.bold(text), style)}\n`);
+  };
   const policy = defaultPolicy();
 
   const plain = machineAtWork(name);
@@ -52,20 +63,20 @@ async function runDemo(name: string, io: Io): Promise<ExitStatus> {
   const names = namesFor(functions);
   const writersText = (writers: readonly JumpWriter[]) =>
     io.out(`${writersTable(writers, machine, names, style)}\n`);
-  title('1. A machine at work, simulated');
+  await title('1. A machine at work, simulated');
   say(headline(audited));
   io.out(`${liveTable(audited, { names, style })}\n`);
 
-  title('2. It panics, and kexec jumps into the capture kernel: nobody stops a device');
+  await title('2. It panics, and kexec jumps into the capture kernel: nobody stops a device');
   const hit = await plain.jump({ path: 'crash' });
   say(whatBroke(hit));
   writersText(writersOf(hit.writes));
 
-  title('3. The plan of a shootdown between the two kernels');
+  await title('3. The plan of a shootdown between the two kernels');
   const plan = makePlan(machine, policy, { at: 'between' });
   io.out(planText(plan, { style, brief: true }));
 
-  title('4. The same machine panics again, and the plan is performed');
+  await title('4. The same machine panics again, and the plan is performed');
   const spared = machineAtWork(name);
   let gatedAt = 0;
   const played = await playJump(spared, 'between', {
@@ -85,10 +96,10 @@ async function runDemo(name: string, io: Io): Promise<ExitStatus> {
   if (after.length > 0) writersText(writersOf(after));
   const kept = sayHeldAgainst(played, say);
 
-  title('5. Three hazards that people know, without and with a shootdown');
+  await title('5. Three hazards that people know, without and with a shootdown');
   const spoiled = await playBestKnown(io);
 
-  title('6. Before a jump on purpose: stop what has no driver, and take it back');
+  await title('6. Before a jump on purpose: stop what has no driver, and take it back');
   const taken = machineAtWork(name);
   const before = taken.snapshot();
   const { journal } = await deviceShootdown(taken.host, { at: 'before', clock: taken.clock });

@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import type { Command } from 'commander';
 import { namesFor } from '../../host/pci-ids-file.js';
 import { scan } from '../../host/scan.js';
@@ -87,11 +88,14 @@ export async function runLike(path: string, options: LikeCommandOptions, io: Io)
   return clean ? EXIT.clean : EXIT.findings;
 }
 
+const isFile = (path: string) => statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
+
 /** The command that plays it again. */
 function commandOf(path: string, options: LikeCommandOptions): string {
   const { platform, captureDrivers, policyFile, seed } = options;
   const words = [
-    ...['sim', 'run', '--like', path],
+    // A pipe is gone by then.
+    ...['sim', 'run', '--like', isFile(path) ? path : '-'],
     ...(platform === undefined ? [] : ['--platform', platform]),
     ...(captureDrivers === undefined ? [] : ['--capture-drivers', ...captureDrivers]),
     ...(policyFile === undefined ? [] : ['--policy-file', policyFile]),
