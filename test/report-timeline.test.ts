@@ -125,7 +125,7 @@ describe.skipIf(!haveChromium())('the jump in a browser', () => {
       expect(await time(page)).toBe(before);
       expect(await page.locator('.tl-axis text').first().textContent()).toBe('+15');
       await slider(page).press('End');
-      expect(await time(page)).toBe('+15.5 ms');
+      expect(await time(page)).toBe('+15.6 ms');
       const rows = await page.locator('.tl-row').count();
       await page.locator('#tl-function-0').selectOption({ label: '02:00.0' });
       expect(await page.locator('.tl-row').count()).toBe(rows - 6);
